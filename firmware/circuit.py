@@ -1,0 +1,343 @@
+"""`Circuit`: alkaid's ALIR operations, decoded once into integer nodes that are evaluated, compiled and counted.
+
+ALIR gives every value a quantised interval (low, high, step); here a value is an integer mantissa in a `Format`, and
+every operation says exactly what happens to its bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Union
+
+import numpy as np
+from alkaid.types import CombLogic, Op
+
+from ..errors import ExactnessError
+from ..fixed import MAX_WIDTH, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Two's-complement (`signed`) or unsigned integers of `width` bits, worth 2^-`fraction` each; width 0 is zero."""
+
+    signed: bool
+    width: int
+    fraction: int
+
+    @property
+    def low(self) -> int:
+        """Smallest mantissa."""
+        return -(1 << (self.width - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        """Largest mantissa."""
+        return (1 << (self.width - self.signed)) - 1
+
+
+class BitUnary(Enum):
+    """Operations on the bits of one value; the numbers are ALIR's."""
+
+    NOT = 0
+    ANY = 1
+    ALL = 2
+
+
+class BitBinary(Enum):
+    """Operations on the aligned bits of two values; the numbers are ALIR's."""
+
+    AND = 0
+    OR = 1
+    XOR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """±2^`shift` times the value of node `source`."""
+
+    source: int
+    shift: int
+    negative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Input word `index`."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum of its terms and of `constant` · 2^-`constant_fraction`."""
+
+    terms: tuple[Term, ...]
+    constant: int = 0
+    constant_fraction: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Relu:
+    """max(0, source)."""
+
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wrap:
+    """The source times 2^`shift`, its low bits dropped and its high bits wrapped to the node's format."""
+
+    source: int
+    shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mux:
+    """`when_set` if the selector's most significant bit is set, else 2^`shift` · `when_clear`."""
+
+    selector: int
+    when_set: int
+    when_clear: int
+    shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The product of two values."""
+
+    left: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Entry `source - low` of a table of mantissas of the node's format."""
+
+    source: int
+    low: int
+    table: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """A bitwise operation on one value, in the source's own width."""
+
+    source: int
+    kind: BitUnary
+
+
+@dataclass(frozen=True, slots=True)
+class Bits2:
+    """A bitwise operation on `left` and 2^`shift` · `right`, aligned at the binary point."""
+
+    left: int
+    right: int
+    shift: int
+    kind: BitBinary
+
+
+Operation = Union[Input, Sum, Relu, Wrap, Mux, Product, Lookup, Bits, Bits2]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operation and the format of its result."""
+
+    operation: Operation
+    format: Format
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Nodes in order of evaluation; output k is node `outputs[k].source` times ±2^shift (None: zero)."""
+
+    nodes: tuple[Node, ...]
+    inputs: int
+    outputs: tuple[Term | None, ...]
+    output_formats: tuple[Format, ...]
+
+
+def decode(comb: CombLogic) -> Circuit:
+    """The circuit of an ALIR program; `ExactnessError` if a value needs more than 62 bits."""
+    formats = [_format(op) for op in comb.ops]
+    nodes = tuple(Node(_decode_op(op, comb, formats), f) for op, f in zip(comb.ops, formats, strict=True))
+    widest = max((_width_needed(node.operation, formats) for node in nodes), default=0)
+    if widest > MAX_WIDTH:
+        raise ExactnessError(
+            f"every intermediate value must fit into {MAX_WIDTH} bits, one needs {widest}; use narrower types"
+        )
+    outputs = tuple(
+        None if index < 0 else Term(index, shift, bool(negative))
+        for index, shift, negative in zip(comb.out_idxs, comb.out_shifts, comb.out_negs, strict=True)
+    )
+    out_formats = tuple(Format(bool(k), int(k + i + f), int(f)) for k, i, f in comb.out_kifs.T)
+    return Circuit(nodes, int(comb.shape[0]), outputs, out_formats)
+
+
+def _format(op: Op) -> Format:
+    signed, integer, fraction = op.qint.kif
+    return Format(bool(signed), int(signed) + integer + fraction, fraction)
+
+
+def _decode_op(op: Op, comb: CombLogic, formats: Sequence[Format]) -> Operation:  # noqa: C901  (one case an opcode)
+    a, data = op.addr, op.data
+    match op.opcode:
+        case -2:
+            return Sum((Term(a[0], 0, True),))
+        case -1:
+            return Input(data[0])
+        case 0 | 1:
+            return Sum((Term(a[0], 0, False), Term(a[1], data[0], op.opcode == 1)))
+        case 2:
+            return Relu(a[0])
+        case 3:
+            return Wrap(a[0], data[0])
+        case 4:
+            return Sum((Term(a[0], 0, False),), data[0], data[1])
+        case 5:
+            return Sum((), data[0], _format(op).fraction)
+        case 6:
+            return Mux(a[2], a[0], a[1], data[0])
+        case 7:
+            return Product(a[0], a[1])
+        case 8:
+            return _decode_lookup(op, comb, formats[a[0]])
+        case 9:
+            return Bits(a[0], BitUnary(data[0]))
+        case 10:
+            return Bits2(a[0], a[1], data[0], BitBinary(data[1]))
+        case 11:
+            return Sum(tuple(Term(s, data[2 * i + 1], not data[2 * i]) for i, s in enumerate(a)))
+        case _:
+            raise ExactnessError(f"ALIR opcode must be one of -2..11, not {op.opcode}; use alkaid 0.8")
+
+
+def _decode_lookup(op: Op, comb: CombLogic, source: Format) -> Lookup:
+    assert comb.lookup_tables is not None
+    table = comb.lookup_tables[op.data[0]]
+    signed, integer, fraction = table.spec.out_kif
+    stored = Format(bool(signed), int(signed) + integer + fraction, fraction)
+    entries = fit(np.asarray(table.table, dtype=np.int64), fraction, stored)
+    low = int(np.ldexp(comb.ops[op.addr[0]].qint.min, source.fraction))
+    return Lookup(op.addr[0], low, tuple(fit(entries, fraction, _format(op)).tolist()))
+
+
+def _width_needed(operation: Operation, formats: Sequence[Format]) -> int:
+    match operation:
+        case Sum():
+            return _sum_width(operation, formats)
+        case Product():
+            return formats[operation.left].width + formats[operation.right].width
+        case Bits2():
+            left, right = formats[operation.left], formats[operation.right]
+            point = max(left.fraction, right.fraction - operation.shift)
+            return max(left.width + point - left.fraction, right.width + point - right.fraction + operation.shift)
+        case _:
+            return 0
+
+
+def _sum_width(operation: Sum, formats: Sequence[Format]) -> int:
+    fractions = [formats[t.source].fraction - t.shift for t in operation.terms]
+    point = alignment(operation, formats)
+    widths = [formats[t.source].width + point - f for t, f in zip(operation.terms, fractions, strict=True)]
+    widths.append(operation.constant.bit_length() + 1 + point - operation.constant_fraction)
+    return max(widths) + len(widths)
+
+
+def alignment(operation: Sum, formats: Sequence[Format]) -> int:
+    """Fraction bits to which the terms of a sum are aligned before they are added."""
+    fractions = [formats[t.source].fraction - t.shift for t in operation.terms]
+    if operation.constant or not fractions:
+        fractions.append(operation.constant_fraction)
+    return max(fractions)
+
+
+def fit(mantissa: IntArray, fraction: int, target: Format) -> IntArray:
+    """Values `mantissa · 2^-fraction` in a format: low bits dropped (floor), high bits wrapped."""
+    if target.width == 0:
+        return np.zeros_like(mantissa)
+    moved = shifted(mantissa, target.fraction - fraction)
+    masked = moved & np.int64((1 << target.width) - 1)
+    if not target.signed:
+        return masked
+    return np.where(masked > target.high, masked - np.int64(1 << target.width), masked)
+
+
+def shifted(mantissa: IntArray, left: int) -> IntArray:
+    """`mantissa · 2^left`, rounded down."""
+    return mantissa << np.int64(left) if left >= 0 else mantissa >> np.int64(min(-left, 63))
+
+
+def evaluate(circuit: Circuit, inputs: Sequence[IntArray], input_fractions: Sequence[int]) -> list[IntArray]:
+    """The output mantissas, one array of shape (n,) an output, for input mantissas with these fraction bits."""
+    values: list[IntArray] = []
+    formats = [node.format for node in circuit.nodes]
+    events = len(inputs[0]) if inputs else 0
+    for node in circuit.nodes:
+        if isinstance(node.operation, Input):
+            k = node.operation.index
+            values.append(fit(inputs[k], input_fractions[k], node.format))
+        else:
+            values.append(_evaluate(node, values, formats, events))
+    return [
+        np.zeros(events, dtype=np.int64)
+        if term is None
+        else fit((-1 if term.negative else 1) * values[term.source], formats[term.source].fraction - term.shift, f)
+        for term, f in zip(circuit.outputs, circuit.output_formats, strict=True)
+    ]
+
+
+def _evaluate(node: Node, values: list[IntArray], formats: list[Format], events: int) -> IntArray:
+    match node.operation:
+        case Sum() as op:
+            point = alignment(op, formats)
+            total = np.full(events, op.constant << max(point - op.constant_fraction, 0), dtype=np.int64)
+            for term in op.terms:
+                part = shifted(values[term.source], point - formats[term.source].fraction + term.shift)
+                total = total - part if term.negative else total + part
+            return fit(total, point, node.format)
+        case Relu(source):
+            return fit(np.maximum(values[source], 0), formats[source].fraction, node.format)
+        case Wrap(source, shift):
+            return fit(values[source], formats[source].fraction - shift, node.format)
+        case Mux(selector, a, b, shift):
+            chosen = formats[selector]
+            is_set = values[selector] < 0 if chosen.signed else values[selector] >= 1 << (chosen.width - 1)
+            when_set = fit(values[a], formats[a].fraction, node.format)
+            return np.where(is_set, when_set, fit(values[b], formats[b].fraction - shift, node.format))
+        case Product(a, b):
+            return fit(values[a] * values[b], formats[a].fraction + formats[b].fraction, node.format)
+        case Lookup(source, low, table):
+            return np.asarray(table, dtype=np.int64)[values[source] - low]
+        case Bits(source, kind):
+            return _bits(kind, values[source], formats[source], node.format)
+        case Bits2(a, b, shift, kind):
+            return _bits2(node.operation, values, formats, node.format)
+        case _:
+            raise AssertionError(node)
+
+
+def _bits(kind: BitUnary, value: IntArray, source: Format, target: Format) -> IntArray:
+    match kind:
+        case BitUnary.NOT:
+            return fit(~value, target.fraction, target)
+        case BitUnary.ANY:
+            return (value != 0).astype(np.int64)
+        case BitUnary.ALL:
+            return (value == (-1 if source.signed else source.high)).astype(np.int64)
+
+
+def _bits2(op: Bits2, values: list[IntArray], formats: list[Format], target: Format) -> IntArray:
+    left, right = formats[op.left], formats[op.right]
+    point = max(left.fraction, right.fraction - op.shift)
+    a = shifted(values[op.left], point - left.fraction)
+    b = shifted(values[op.right], point - right.fraction + op.shift)
+    match op.kind:
+        case BitBinary.AND:
+            return fit(a & b, point, target)
+        case BitBinary.OR:
+            return fit(a | b, point, target)
+        case BitBinary.XOR:
+            return fit(a ^ b, point, target)

@@ -1,0 +1,92 @@
+"""Training on background only, with the bit widths learnt along the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..contract import InputContract
+from ..errors import InputError
+from ..fixed import IntArray
+from .recipe import Recipe
+from .trained import TrainedModel, TrainingRecord
+from .vae import build_vae
+
+Progress = Callable[[float, str], None]
+"""Called with the finished fraction and a short text."""
+
+
+def train(
+    recipe: Recipe,
+    contract: InputContract,
+    words: IntArray,
+    weights: npt.NDArray[np.float64],
+    progress: Progress = lambda fraction, text: None,
+) -> TrainedModel:
+    """Train the recipe's model on background words (n, words) with event weights (n,).
+
+    The last `recipe.validation` of the events are held out. The seed fixes initial weights, order and sampling.
+    """
+    import keras
+
+    if len(words) < 10 * contract.words:
+        raise InputError(f"training needs at least {10 * contract.words} events, not {len(words)}; generate more")
+    keras.utils.set_random_seed(recipe.seed)
+    values = contract.model_input.to_float(contract.normalise(words)).astype(np.float32)
+    scaled = (weights / weights.mean()).astype(np.float32)[:, None]
+    cut = int(len(values) * (1 - recipe.validation))
+    vae = build_vae(recipe, contract.words)
+    steps = -(-cut // recipe.batch) * recipe.epochs
+    schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
+    vae.training.compile(optimizer=keras.optimizers.Adam(schedule))
+    history = vae.training.fit(
+        [values[:cut], scaled[:cut]],
+        epochs=recipe.epochs,
+        batch_size=recipe.batch,
+        validation_data=([values[cut:], scaled[cut:]],),
+        callbacks=_callbacks(recipe, progress),
+        verbose=0,
+    ).history
+    record = TrainingRecord(
+        recipe=recipe,
+        framework=f"HGQ2 on Keras {keras.__version__} ({keras.backend.backend()})",
+        events=cut,
+        parameters=_parameters(vae.firmware),
+        ebops=int(history["ebops"][-1]),
+        loss=_floats(history["loss"]),
+        validation_loss=_floats(history["val_loss"]),
+        ebops_history=_floats(history["ebops"]),
+    )
+    return TrainedModel(vae.firmware, contract, record)
+
+
+def _callbacks(recipe: Recipe, progress: Progress) -> list[Any]:
+    import keras
+    from hgq.utils.sugar import BetaScheduler, FreeEBOPs
+
+    q = recipe.quantisation
+    start = q.warmup * recipe.epochs
+
+    def beta(epoch: int) -> float:
+        done = max(0.0, (epoch - start) / max(recipe.epochs - 1 - start, 1.0))
+        return float(q.beta_start * (q.beta_end / q.beta_start) ** min(done, 1.0))
+
+    def report(epoch: int, logs: dict[str, float]) -> None:
+        text = f"loss {logs['loss']:.3f}, EBOPs {logs['ebops']:.0f}"
+        progress((epoch + 1) / recipe.epochs, f"epoch {epoch + 1}/{recipe.epochs}: {text}")
+
+    ebops = FreeEBOPs()
+    return [BetaScheduler(beta), ebops, keras.callbacks.LambdaCallback(on_epoch_end=report)]
+
+
+def _parameters(firmware: Any) -> int:
+    """Weights and biases of the firmware model, the quantisers' own variables not counted."""
+    named = (w for layer in firmware.layers for w in layer.trainable_variables)
+    return int(sum(np.prod(w.shape) for w in named if w.name in ("kernel", "bias")))
+
+
+def _floats(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)
