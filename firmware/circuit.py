@@ -143,10 +143,12 @@ Operation = Union[Input, Sum, Relu, Wrap, Mux, Product, Lookup, Bits, Bits2]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operation and the format of its result."""
+    """An operation, the format of its result, and the mantissas `low..high` that interval arithmetic proves for it."""
 
     operation: Operation
     format: Format
+    low: int
+    high: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,8 @@ class Circuit:
 def decode(comb: CombLogic) -> Circuit:
     """The circuit of an ALIR program; `ExactnessError` if a value needs more than 62 bits."""
     formats = [_format(op) for op in comb.ops]
-    nodes = tuple(Node(_decode_op(op, comb, formats), f) for op, f in zip(comb.ops, formats, strict=True))
-    widest = max((_width_needed(node.operation, formats) for node in nodes), default=0)
+    nodes = tuple(_decode_node(op, comb, formats, f) for op, f in zip(comb.ops, formats, strict=True))
+    widest = max((width_needed(node, formats) for node in nodes), default=0)
     if widest > MAX_WIDTH:
         raise ExactnessError(
             f"every intermediate value must fit into {MAX_WIDTH} bits, one needs {widest}; use narrower types"
@@ -179,6 +181,11 @@ def decode(comb: CombLogic) -> Circuit:
 def _format(op: Op) -> Format:
     signed, integer, fraction = op.qint.kif
     return Format(bool(signed), int(signed) + integer + fraction, fraction)
+
+
+def _decode_node(op: Op, comb: CombLogic, formats: Sequence[Format], own: Format) -> Node:
+    low, high = (int(np.ldexp(bound, own.fraction)) for bound in (op.qint.min, op.qint.max))
+    return Node(_decode_op(op, comb, formats), own, low, high)
 
 
 def _decode_op(op: Op, comb: CombLogic, formats: Sequence[Format]) -> Operation:  # noqa: C901  (one case an opcode)
@@ -224,7 +231,12 @@ def _decode_lookup(op: Op, comb: CombLogic, source: Format) -> Lookup:
     return Lookup(op.addr[0], low, tuple(fit(entries, fraction, _format(op)).tolist()))
 
 
-def _width_needed(operation: Operation, formats: Sequence[Format]) -> int:
+def width_needed(node: Node, formats: Sequence[Format]) -> int:
+    """Bits of the widest intermediate value of a node's evaluation, sign included."""
+    return max(_intermediate_width(node.operation, formats), node.format.width + (not node.format.signed))
+
+
+def _intermediate_width(operation: Operation, formats: Sequence[Format]) -> int:
     match operation:
         case Sum():
             return _sum_width(operation, formats)

@@ -162,7 +162,10 @@ def _weight(node: Any, name: str) -> npt.NDArray[np.float64]:
 def _accumulated(node: Any, exact: Symbols) -> Symbols:
     """`exact`, once it is proved that the layer's accumulator loses none of its bits."""
     kind = fixed_type(node.get_attr("accum_t").precision, f"accumulator of layer {node.name!r}")
-    k, i, f = (int(np.max(bits)) for bits in exact.kif)
+    bits = np.stack([part.ravel() for part in exact.kif])
+    if not bits.sum(axis=0).any():  # every sum is the constant zero
+        return exact
+    k, i, f = bits[:, bits.sum(axis=0) > 0].max(axis=1).tolist()
     if k > kind.signed or i > kind.integer - kind.signed or f > kind.fraction:
         raise ExactnessError(
             f"the accumulator {kind} of layer {node.name!r} must hold {k + i} integer and {f} fraction bits; "

@@ -1,0 +1,87 @@
+"""RTL of a program: alkaid's pipelined Verilog with the packed ports `model_inp` and `model_out`."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .program import IntegerProgram
+from .project import Targets
+
+INPUT_PORT = "model_inp"
+OUTPUT_PORT = "model_out"
+CLOCK_PORT = "clk"
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where a word lies in a packed port; the first word is in the least significant bits. Width 0: no wires."""
+
+    width: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RtlDesign:
+    """Verilog sources of a pipeline that takes an event a clock, and the packing of its two ports."""
+
+    folder: Path
+    top: str
+    sources: tuple[Path, ...]
+    inputs: tuple[Lane, ...]
+    outputs: tuple[Lane, ...]
+    latency_clocks: int
+    """Clock edges from an input word to its output word."""
+
+    @property
+    def input_bits(self) -> int:
+        """Width of the input port."""
+        return sum(lane.width for lane in self.inputs)
+
+    @property
+    def output_bits(self) -> int:
+        """Width of the output port."""
+        return sum(lane.width for lane in self.outputs)
+
+
+def write_rtl(program: IntegerProgram, targets: Targets, folder: Path, top: str) -> RtlDesign:
+    """Write the program's Verilog to `folder`, pipelined for the target clock, replacing what was there."""
+    from alkaid.codegen.rtl import RTLModel
+
+    model = RTLModel(
+        program.comb,
+        folder,
+        top,
+        flavor="verilog",
+        latency_cutoff=targets.logic_per_stage,
+        part_name=targets.part,
+        clock_period=targets.clock_ns,
+        print_latency=False,
+    )
+    if folder.exists():
+        shutil.rmtree(folder)
+    model.write()
+    return read_rtl(program, folder, top, latency_clocks=round(model.latency) + 1)
+
+
+def read_rtl(program: IntegerProgram, folder: Path, top: str, latency_clocks: int) -> RtlDesign:
+    """The design that `write_rtl` wrote to `folder` for this program."""
+    sources = tuple(sorted(p for p in (folder / "src").rglob("*.v") if p.stem != f"{top}_wrapper"))
+    if not sources:
+        raise InputError(f"{folder} must hold the Verilog of {top!r}; 'trigforge build' writes it")
+    return RtlDesign(
+        folder=folder,
+        top=top,
+        sources=sources,
+        inputs=_lanes(program.comb.inp_kifs),
+        outputs=_lanes(program.comb.out_kifs),
+        latency_clocks=latency_clocks,
+    )
+
+
+def _lanes(kifs: np.ndarray) -> tuple[Lane, ...]:
+    return tuple(Lane(int(k + i + f), bool(k)) for k, i, f in kifs.T)

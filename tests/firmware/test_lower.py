@@ -1,0 +1,83 @@
+"""Lowering: trainer = csim = program on a learnt, element-wise quantised model; refusals name layer and remedy."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from trigforge.contract import level1_contract
+from trigforge.errors import ExactnessError
+from trigforge.firmware.lower import cast, fixed_type, lower, normalised, word_symbols
+from trigforge.firmware.program import trace_program
+from trigforge.fixed import FixedType, Overflow, Rounding
+
+from .conftest import Converted, small_contract, toy_words
+
+
+def test_trainer_csim_and_program_agree_word_for_word(converted: Converted) -> None:
+    contract, words = converted.trained.contract, converted.words
+    csim = converted.hls.csim(contract.model_input.to_float(contract.normalise(words)))
+    assert_array_equal(converted.trained(words), csim)
+    assert_array_equal(converted.program(words), converted.program.from_float(csim))
+    assert len(np.unique(csim)) > 100
+
+
+def test_the_learnt_widths_differ_between_elements(converted: Converted) -> None:
+    kinds = [node.class_name for node in converted.hls.graph.graph.values()]
+    assert "FixedPointQuantizer" in kinds
+
+
+def test_the_program_equals_alkaids_own_tracer(converted: Converted) -> None:
+    from alkaid.converter import trace_model
+    from alkaid.trace import FVArray, HWConfig, trace
+
+    contract = converted.trained.contract
+    kind, ones = contract.model_input, np.ones(contract.words, int)
+    inputs = FVArray.from_kif(ones, ones * (kind.integer - 1), ones * kind.fraction)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _, outputs = trace_model(converted.trained.keras, HWConfig(1, 1, -1), inputs=inputs)
+    comb = trace(inputs, outputs)
+    values = contract.model_input.to_float(contract.normalise(converted.words))
+    assert_array_equal(converted.program.to_float(converted.program(converted.words)), comb.predict(values))
+
+
+def test_hard_events_never_wrap_to_small_scores(converted: Converted) -> None:
+    """The accumulator wrap of the first deployed anomaly trigger: harder events must not lose their score."""
+    contract = converted.trained.contract
+    base = converted.words[:200].copy()
+    pt = [i for i, f in enumerate(contract.fields) if f.name == "pt"]
+    top = contract.limits()[1][pt]
+    hard = base.copy()
+    hard[:, pt] = top
+    exact = converted.trained(hard)
+    assert_array_equal(converted.program.to_float(converted.program(hard)), exact)
+    assert (exact >= 0).all()
+    assert np.mean(exact) > np.mean(converted.trained(base))
+
+
+def test_the_normaliser_in_the_program_is_the_contracts() -> None:
+    contract = level1_contract()
+    words = toy_words(contract, 3000, 4)
+    fitted = contract.fit_normaliser(words)
+    symbols, types = word_symbols(fitted)
+    program = trace_program(symbols, normalised(symbols, fitted), types)
+    expected = fitted.model_input.to_float(fitted.normalise(words))
+    assert_array_equal(program.to_float(program(words)), expected)
+
+
+def test_another_contract_is_refused(converted: Converted) -> None:
+    with pytest.raises(ExactnessError, match=r"one input of 57 values for contract 'level1-57', not \[12\]"):
+        lower(converted.hls.graph, level1_contract())
+
+
+def test_types_without_exact_lowering_are_refused() -> None:
+    symbols, _ = word_symbols(small_contract())
+    kind = FixedType(signed=True, width=4, integer=4, rounding=Rounding.TRN_ZERO, overflow=Overflow.SAT)
+    with pytest.raises(ExactnessError, match="layer 'd': rounding TRN_ZERO with overflow SAT must be one of TRN, RND"):
+        cast(symbols, kind, "layer 'd'")
+    with pytest.raises(ExactnessError, match="layer 'd': the type float must be fixed point"):
+        fixed_type("float", "layer 'd'")
