@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Union
 
 import numpy as np
 from alkaid.types import CombLogic, Op
 
-from ..errors import ExactnessError
-from ..fixed import MAX_WIDTH, IntArray
+from trigforge.errors import ExactnessError
+from trigforge.fixed import MAX_WIDTH, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,15 @@ class Format:
     def high(self) -> int:
         """Largest mantissa."""
         return (1 << (self.width - self.signed)) - 1
+
+    def fit(self, mantissa: IntArray, fraction: int) -> IntArray:
+        """Values `mantissa · 2^-fraction` in this format: low bits dropped (floor), high bits wrapped."""
+        if self.width == 0:
+            return np.zeros_like(mantissa)
+        masked: IntArray = shifted(mantissa, self.fraction - fraction) & np.int64((1 << self.width) - 1)
+        if self.signed:
+            masked[masked > self.high] -= 1 << self.width
+        return masked
 
 
 class BitUnary(Enum):
@@ -138,7 +146,7 @@ class Bits2:
     kind: BitBinary
 
 
-Operation = Union[Input, Sum, Relu, Wrap, Mux, Product, Lookup, Bits, Bits2]
+Operation = Input | Sum | Relu | Wrap | Mux | Product | Lookup | Bits | Bits2
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +234,9 @@ def _decode_lookup(op: Op, comb: CombLogic, source: Format) -> Lookup:
     table = comb.lookup_tables[op.data[0]]
     signed, integer, fraction = table.spec.out_kif
     stored = Format(bool(signed), int(signed) + integer + fraction, fraction)
-    entries = fit(np.asarray(table.table, dtype=np.int64), fraction, stored)
+    entries = stored.fit(np.asarray(table.table, dtype=np.int64), fraction)
     low = int(np.ldexp(comb.ops[op.addr[0]].qint.min, source.fraction))
-    return Lookup(op.addr[0], low, tuple(fit(entries, fraction, _format(op)).tolist()))
+    return Lookup(op.addr[0], low, tuple(_format(op).fit(entries, fraction).tolist()))
 
 
 def width_needed(node: Node, formats: Sequence[Format]) -> int:
@@ -266,90 +274,7 @@ def alignment(operation: Sum, formats: Sequence[Format]) -> int:
     return max(fractions)
 
 
-def fit(mantissa: IntArray, fraction: int, target: Format) -> IntArray:
-    """Values `mantissa · 2^-fraction` in a format: low bits dropped (floor), high bits wrapped."""
-    if target.width == 0:
-        return np.zeros_like(mantissa)
-    moved = shifted(mantissa, target.fraction - fraction)
-    masked = moved & np.int64((1 << target.width) - 1)
-    if not target.signed:
-        return masked
-    return np.where(masked > target.high, masked - np.int64(1 << target.width), masked)
-
-
 def shifted(mantissa: IntArray, left: int) -> IntArray:
     """`mantissa · 2^left`, rounded down."""
-    return mantissa << np.int64(left) if left >= 0 else mantissa >> np.int64(min(-left, 63))
-
-
-def evaluate(circuit: Circuit, inputs: Sequence[IntArray], input_fractions: Sequence[int]) -> list[IntArray]:
-    """The output mantissas, one array of shape (n,) an output, for input mantissas with these fraction bits."""
-    values: list[IntArray] = []
-    formats = [node.format for node in circuit.nodes]
-    events = len(inputs[0]) if inputs else 0
-    for node in circuit.nodes:
-        if isinstance(node.operation, Input):
-            k = node.operation.index
-            values.append(fit(inputs[k], input_fractions[k], node.format))
-        else:
-            values.append(_evaluate(node, values, formats, events))
-    return [
-        np.zeros(events, dtype=np.int64)
-        if term is None
-        else fit((-1 if term.negative else 1) * values[term.source], formats[term.source].fraction - term.shift, f)
-        for term, f in zip(circuit.outputs, circuit.output_formats, strict=True)
-    ]
-
-
-def _evaluate(node: Node, values: list[IntArray], formats: list[Format], events: int) -> IntArray:
-    match node.operation:
-        case Sum() as op:
-            point = alignment(op, formats)
-            total = np.full(events, op.constant << max(point - op.constant_fraction, 0), dtype=np.int64)
-            for term in op.terms:
-                part = shifted(values[term.source], point - formats[term.source].fraction + term.shift)
-                total = total - part if term.negative else total + part
-            return fit(total, point, node.format)
-        case Relu(source):
-            return fit(np.maximum(values[source], 0), formats[source].fraction, node.format)
-        case Wrap(source, shift):
-            return fit(values[source], formats[source].fraction - shift, node.format)
-        case Mux(selector, a, b, shift):
-            chosen = formats[selector]
-            is_set = values[selector] < 0 if chosen.signed else values[selector] >= 1 << (chosen.width - 1)
-            when_set = fit(values[a], formats[a].fraction, node.format)
-            return np.where(is_set, when_set, fit(values[b], formats[b].fraction - shift, node.format))
-        case Product(a, b):
-            return fit(values[a] * values[b], formats[a].fraction + formats[b].fraction, node.format)
-        case Lookup(source, low, table):
-            return np.asarray(table, dtype=np.int64)[values[source] - low]
-        case Bits(source, kind):
-            return _bits(kind, values[source], formats[source], node.format)
-        case Bits2(a, b, shift, kind):
-            return _bits2(node.operation, values, formats, node.format)
-        case _:
-            raise AssertionError(node)
-
-
-def _bits(kind: BitUnary, value: IntArray, source: Format, target: Format) -> IntArray:
-    match kind:
-        case BitUnary.NOT:
-            return fit(~value, target.fraction, target)
-        case BitUnary.ANY:
-            return (value != 0).astype(np.int64)
-        case BitUnary.ALL:
-            return (value == (-1 if source.signed else source.high)).astype(np.int64)
-
-
-def _bits2(op: Bits2, values: list[IntArray], formats: list[Format], target: Format) -> IntArray:
-    left, right = formats[op.left], formats[op.right]
-    point = max(left.fraction, right.fraction - op.shift)
-    a = shifted(values[op.left], point - left.fraction)
-    b = shifted(values[op.right], point - right.fraction + op.shift)
-    match op.kind:
-        case BitBinary.AND:
-            return fit(a & b, point, target)
-        case BitBinary.OR:
-            return fit(a | b, point, target)
-        case BitBinary.XOR:
-            return fit(a ^ b, point, target)
+    moved: IntArray = mantissa << np.int64(left) if left >= 0 else mantissa >> np.int64(min(-left, 63))
+    return moved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .circuit import (
+from trigforge.firmware.circuit import (
     BitBinary,
     Bits,
     Bits2,
@@ -119,7 +119,9 @@ def _sum(op: Sum, node: Node, nodes: Sequence[Node]) -> str:
     for term in op.terms:
         left = point - formats[term.source].fraction + term.shift
         parts.append(("-" if term.negative else "+") + _shift(f"n{term.source}", left))
-        bounds = sorted((-1 if term.negative else 1) * (m << left) for m in (nodes[term.source].low, nodes[term.source].high))
+        bounds = sorted(
+            (-1 if term.negative else 1) * (m << left) for m in (nodes[term.source].low, nodes[term.source].high)
+        )
         low, high = low + bounds[0], high + bounds[1]
     text = " ".join(parts).removeprefix("+")
     if constant or not parts:
@@ -157,7 +159,7 @@ def _bits2(op: Bits2, node: Node, nodes: Sequence[Node]) -> str:
 
 
 def _fit(text: str, fraction: int, node: Node, *, wrap: bool) -> str:
-    """`text` (with `fraction` bits) in the node's format, as `circuit.fit` does it."""
+    """`text` (with `fraction` bits) in the node's format, as `Format.fit` does it."""
     target = node.format
     text = _shift(text, target.fraction - fraction)
     if not wrap:

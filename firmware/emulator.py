@@ -10,16 +10,17 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, MissingToolError
-from ..fixed import IntArray
-from .emit_c import c_source, lane_bits
-from .program import IntegerProgram
+from trigforge.errors import InputError, MissingToolError
+from trigforge.firmware.emit_c import c_source, lane_bits
+from trigforge.firmware.program import IntegerProgram
+from trigforge.fixed import IntArray
 
 FLAGS = ("-O1", "-march=native", "-shared", "-fPIC", "-std=c++17", "-fwrapv")
 COMPILE_SECONDS = 300
@@ -87,4 +88,4 @@ def _compile(source: str, library: Path) -> None:
 
 
 def _pairs(edges: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    return [(int(a), int(b)) for a, b in pairwise(edges) if b > a]

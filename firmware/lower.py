@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..contract import InputContract
-from ..errors import ExactnessError
-from ..fixed import FixedType, Overflow, Rounding
-from .program import IntegerProgram, Provenance, trace_program
+from trigforge.contract import InputContract
+from trigforge.errors import ExactnessError
+from trigforge.firmware.program import IntegerProgram, Provenance, trace_program
+from trigforge.fixed import FixedType, Overflow, Rounding
 
 Symbols = Any  # alkaid's FVArray, an untyped NumPy subclass
 NodeRule = Callable[[Any, list[Symbols]], Symbols]
@@ -89,7 +89,9 @@ def fixed_type(precision: Any, where: str) -> FixedType:
         overflow = Overflow(str(precision.saturation_mode).rsplit(".", 1)[-1])
         width, integer, signed = int(precision.width), int(precision.integer), bool(precision.signed)
     except (AttributeError, ValueError):
-        raise ExactnessError(f"{where}: the type {precision} must be fixed point; set it in the hls4ml config") from None
+        raise ExactnessError(
+            f"{where}: the type {precision} must be fixed point; set it in the hls4ml config"
+        ) from None
     return FixedType(signed=signed, width=width, integer=integer, rounding=rounding, overflow=overflow)
 
 

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from alkaid.types import CombLogic, JSONEncoder
+from pydantic import Field
 
-from ..errors import InputError
-from ..fixed import FixedType, IntArray
-from ..value import Value, write_atomic
-from .circuit import Circuit, decode, evaluate
+from trigforge.errors import InputError
+from trigforge.firmware.circuit import Circuit, decode
+from trigforge.firmware.evaluate import evaluate
+from trigforge.fixed import FixedType, IntArray
+from trigforge.value import Value, write_atomic
 
 FORMAT = "trigforge-program-1"
 
@@ -29,7 +31,7 @@ class Provenance(Value):
     framework: str = ""
     model_digest: str = ""
     contract_digest: str = ""
-    tools: dict[str, str] = {}
+    tools: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class IntegerProgram:
 
     comb: CombLogic
     inputs: tuple[FixedType, ...]
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         if len(self.inputs) != self.comb.shape[0]:
@@ -111,7 +113,9 @@ class IntegerProgram:
             inputs = tuple(FixedType.model_validate(t) for t in content["inputs"])
             return cls(comb, inputs, Provenance.model_validate(content["provenance"]))
         except (OSError, EOFError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"{path} must be a program that trigforge saved ({type(error).__name__}: {error})") from None
+            raise InputError(
+                f"{path} must be a program that trigforge saved ({type(error).__name__}: {error})"
+            ) from None
 
     def _operations(self) -> Any:
         return json.loads(json.dumps(self.comb, cls=JSONEncoder))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from ..value import Value
+from trigforge.value import Value
 
 
 class Targets(Value):

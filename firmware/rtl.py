@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from .program import IntegerProgram
-from .project import Targets
+from trigforge.errors import InputError
+from trigforge.firmware.program import IntegerProgram
+from trigforge.firmware.project import Targets
 
 INPUT_PORT = "model_inp"
 OUTPUT_PORT = "model_out"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from ..errors import CheckError, MissingToolError
-from ..value import Value
-from .rtl import RtlDesign
+from trigforge.errors import CheckError, MissingToolError
+from trigforge.firmware.rtl import RtlDesign
+from trigforge.value import Value
 
 FAMILY = "xcup"
 TIMEOUT_SECONDS = 1200

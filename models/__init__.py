@@ -1,0 +1,1 @@
+"""Recipes, quantisation-aware trainers and metrics."""

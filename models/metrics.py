@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from ..errors import InputError
-from ..fixed import IntArray
-from ..value import Value
+from trigforge.errors import InputError
+from trigforge.fixed import IntArray
+from trigforge.value import Value
 
 FloatArray = npt.NDArray[np.float64]
 

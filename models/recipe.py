@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from ..errors import InputError
-from ..value import Value
+from trigforge.errors import InputError
+from trigforge.value import Value
 
 
 class Quantisation(Value):

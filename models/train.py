@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..contract import InputContract
-from ..errors import InputError
-from ..fixed import IntArray
-from .recipe import Recipe
-from .trained import TrainedModel, TrainingRecord
-from .vae import build_vae
+from trigforge.contract import InputContract
+from trigforge.errors import InputError
+from trigforge.fixed import IntArray
+from trigforge.models.recipe import Recipe
+from trigforge.models.trained import TrainedModel, TrainingRecord
+from trigforge.models.vae import build_vae
 
 Progress = Callable[[float, str], None]
 """Called with the finished fraction and a short text."""
@@ -24,7 +24,7 @@ def train(
     contract: InputContract,
     words: IntArray,
     weights: npt.NDArray[np.float64],
-    progress: Progress = lambda fraction, text: None,
+    progress: Progress | None = None,
 ) -> TrainedModel:
     """Train the recipe's model on background words (n, words) with event weights (n,).
 
@@ -63,7 +63,7 @@ def train(
     return TrainedModel(vae.firmware, contract, record)
 
 
-def _callbacks(recipe: Recipe, progress: Progress) -> list[Any]:
+def _callbacks(recipe: Recipe, progress: Progress | None) -> list[Any]:
     import keras
     from hgq.utils.sugar import BetaScheduler, FreeEBOPs
 
@@ -76,7 +76,8 @@ def _callbacks(recipe: Recipe, progress: Progress) -> list[Any]:
 
     def report(epoch: int, logs: dict[str, float]) -> None:
         text = f"loss {logs['loss']:.3f}, EBOPs {logs['ebops']:.0f}"
-        progress((epoch + 1) / recipe.epochs, f"epoch {epoch + 1}/{recipe.epochs}: {text}")
+        if progress is not None:
+            progress((epoch + 1) / recipe.epochs, f"epoch {epoch + 1}/{recipe.epochs}: {text}")
 
     ebops = FreeEBOPs()
     return [BetaScheduler(beta), ebops, keras.callbacks.LambdaCallback(on_epoch_end=report)]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..contract import InputContract
-from ..errors import InputError
-from ..value import Value
-from .recipe import Recipe
+from trigforge.contract import InputContract
+from trigforge.errors import InputError
+from trigforge.models.recipe import Recipe
+from trigforge.value import Value
 
 MODEL_FILE = "model.keras"
 CONTRACT_FILE = "contract.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .recipe import Recipe
+from trigforge.models.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

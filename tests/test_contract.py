@@ -64,7 +64,9 @@ def test_phi_is_cyclic(phi: float, word: int) -> None:
 def test_saturation_and_refusal() -> None:
     event = one_event(pt=5000.0)
     assert CONTRACT.encode(event)[0, CONTRACT.word_names.index("L1Jet0_pt")] == 2047
-    with pytest.raises(InputError, match=r"^L1MET.pt must be in 0..2047.5 GeV, not 5000; the policy 'saturate' clips it$"):
+    with pytest.raises(
+        InputError, match=r"^L1MET.pt must be in 0..2047.5 GeV, not 5000; the policy 'saturate' clips it$"
+    ):
         CONTRACT.encode(event, OutOfRange.REFUSE)
 
 
@@ -79,7 +81,10 @@ def test_the_normaliser_shifts_rounds_to_even_and_saturates() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (np.zeros((2, 56), int), r"words must be integers of shape \(n, 57\) for contract 'level1-57', not int64 of"),
+        (
+            np.zeros((2, 56), int),
+            r"words must be integers of shape \(n, 57\) for contract 'level1-57', not int64 of",
+        ),
         (np.zeros((2, 57)), r"not float64 of shape \(2, 57\)"),
         (np.full((1, 57), -1), r"word L1MET0_pt of event 0 must be in 0..4095, not -1; encode"),
     ],
@@ -95,7 +100,7 @@ def test_events_without_a_collection_are_refused() -> None:
 
 
 def test_not_finite_values_are_refused() -> None:
-    with pytest.raises(InputError, match="L1MET.pt must be finite, not nan"):
+    with pytest.raises(InputError, match=r"L1MET\.pt must be finite, not nan"):
         CONTRACT.encode(one_event(pt=float("nan")))
 
 

@@ -55,7 +55,9 @@ types = st.builds(
 
 @given(types, st.lists(st.integers(-(2**30), 2**30), min_size=1, max_size=40), st.integers(-6, 20))
 def test_cast_is_exact(t: FixedType, mantissas: list[int], fraction: int) -> None:
-    expected = [overflowed(rounded(Fraction(m) * Fraction(2) ** (t.fraction - fraction), t.rounding), t) for m in mantissas]
+    expected = [
+        overflowed(rounded(Fraction(m) * Fraction(2) ** (t.fraction - fraction), t.rounding), t) for m in mantissas
+    ]
     assert_array_equal(t.cast(mantissas, fraction), expected)
 
 

@@ -112,7 +112,9 @@ class InputContract(Value):
         """
         missing = [c.name for c in self.collections if c.name not in ak.fields(events)]
         if missing:
-            raise InputError(f"events must have the collections of contract {self.name!r}; missing: {', '.join(missing)}")
+            raise InputError(
+                f"events must have the collections of contract {self.name!r}; missing: {', '.join(missing)}"
+            )
         return np.concatenate([_encode(c, events[c.name], policy) for c in self.collections], axis=1)
 
     def decode(self, words: npt.ArrayLike) -> ak.Array:
@@ -163,9 +165,7 @@ class InputContract(Value):
                 for f in c.fields
             )
             collections.append(c.model_copy(update={"fields": fields}))
-        return InputContract.model_validate(
-            {**self.model_dump(), "collections": [c.model_dump() for c in collections]}
-        )
+        return InputContract.model_validate({**self.model_dump(), "collections": [c.model_dump() for c in collections]})
 
     def fit_normaliser(self, words: npt.ArrayLike, model_range: float = 1.0) -> InputContract:
         """A contract whose shifts bring the spread of background words (n, words) to about `model_range`.
@@ -228,7 +228,15 @@ def _kinematics(**scales: Any) -> tuple[Field, ...]:
     pt_bits, eta_max, eta_lsb, phi_steps = (scales[k] for k in ("pt_bits", "eta_max", "eta_lsb", "phi_steps"))
     eta_bits = 9 if eta_lsb == units.MUON_ETA_LSB else 8
     return (
-        Field(name="pt", unit="GeV", lsb=units.PT_LSB_GEV, bits=pt_bits, signed=False, low=0, high=2**pt_bits - 1),
+        Field(
+            name="pt",
+            unit="GeV",
+            lsb=units.PT_LSB_GEV,
+            bits=pt_bits,
+            signed=False,
+            low=0,
+            high=2**pt_bits - 1,
+        ),
         Field(name="eta", unit="", lsb=eta_lsb, bits=eta_bits, signed=True, low=-eta_max, high=eta_max),
         Field(
             name="phi",

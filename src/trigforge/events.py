@@ -44,7 +44,9 @@ def check_events(events: ak.Array, where: str) -> ak.Array:
         if name in names:
             missing = [f for f in fields if f not in ak.fields(events[name])]
             if missing:
-                raise InputError(f"{where}: collection {name} must have {', '.join(fields)}; missing {', '.join(missing)}")
+                raise InputError(
+                    f"{where}: collection {name} must have {', '.join(fields)}; missing {', '.join(missing)}"
+                )
     return events
 
 

@@ -113,11 +113,12 @@ class FixedType(Value):
 
     def _overflow(self, mantissa: IntArray) -> IntArray:
         if self.overflow is not Overflow.WRAP:
-            return np.clip(mantissa, self.low, self.high)
-        masked = mantissa & np.int64((1 << self.width) - 1)
-        if not self.signed:
-            return masked
-        return np.where(masked > self.high, masked - np.int64(1 << self.width), masked)
+            clipped: IntArray = np.clip(mantissa, self.low, self.high)
+            return clipped
+        masked: IntArray = mantissa & np.int64((1 << self.width) - 1)
+        if self.signed:
+            masked[masked > self.high] -= 1 << self.width
+        return masked
 
 
 def _round(mantissa: IntArray, drop: npt.NDArray[Any], mode: Rounding) -> IntArray:
@@ -138,4 +139,5 @@ def _round(mantissa: IntArray, drop: npt.NDArray[Any], mode: Rounding) -> IntArr
         Rounding.RND_MIN_INF: above,
         Rounding.RND_CONV: above | (tie & ((floor & 1) == 1)),
     }[mode]
-    return np.where(drop > 0, floor + up, left)
+    rounded: IntArray = np.where(drop > 0, floor + up, left)
+    return rounded

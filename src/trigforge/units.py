@@ -28,4 +28,3 @@ def crossing_rate_hz(colliding_bunches: int) -> float:
     if not 0 < colliding_bunches <= ORBIT_BUNCHES:
         raise InputError(f"colliding_bunches must be in 1..{ORBIT_BUNCHES}, not {colliding_bunches!r}")
     return colliding_bunches * ORBIT_HZ
-

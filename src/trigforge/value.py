@@ -7,9 +7,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from typing_extensions import Self
 
 from .errors import InputError
 
@@ -17,8 +18,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-V = TypeVar("V", bound="Value")
 
 
 class Value(BaseModel):
@@ -37,7 +36,7 @@ class Value(BaseModel):
         write_atomic(path, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
-    def load(cls: type[V], path: Path) -> V:
+    def load(cls, path: Path) -> Self:
         """Read a value that `save` wrote, or a TOML file of the same keys.
 
         Raises `InputError` that names the file, the key, what was found and what was expected.
@@ -45,7 +44,7 @@ class Value(BaseModel):
         return cls.parse(read_mapping(path), where=str(path))
 
     @classmethod
-    def parse(cls: type[V], data: dict[str, Any], where: str) -> V:
+    def parse(cls, data: dict[str, Any], where: str) -> Self:
         """Check `data` against the schema; `where` names its origin in errors."""
         try:
             return cls.model_validate(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from trigforge.contract import Collection, InputContract, _kinematics
-from trigforge.firmware.hls import HlsProject, compile_csim, convert
+from trigforge.firmware.hls import Csim, compile_csim, convert
 from trigforge.firmware.lower import lower
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Targets
@@ -45,7 +46,8 @@ def toy_words(contract: InputContract, events: int, seed: int) -> IntArray:
 @dataclass(frozen=True)
 class Converted:
     trained: TrainedModel
-    hls: HlsProject
+    graph: Any
+    csim: Csim
     program: IntegerProgram
     words: IntArray
 
@@ -56,9 +58,25 @@ def converted(tmp_path_factory) -> Converted:
     words = toy_words(contract, 6000, 1)
     fitted = contract.fit_normaliser(words)
     quantisation = Quantisation(beta_start=1e-7, beta_end=1e-6, warmup=0.0)
-    recipe = Recipe(name="small", hidden=(8, 6), latent=2, kl_weight=0.02, epochs=15, batch=256, learning_rate=2e-2, quantisation=quantisation)
+    recipe = Recipe(
+        name="small",
+        hidden=(8, 6),
+        latent=2,
+        kl_weight=0.02,
+        epochs=15,
+        batch=256,
+        learning_rate=2e-2,
+        quantisation=quantisation,
+    )
     trained = train(recipe, fitted, words, np.ones(len(words)))
-    hls = compile_csim(convert(trained.keras, Targets(), tmp_path_factory.mktemp("hls"), "small"))
+    graph = convert(trained.keras, Targets(), tmp_path_factory.mktemp("hls") / "small", "small")
     low, high = fitted.limits()
-    vectors = np.concatenate([words[:1500], np.random.default_rng(2).integers(low, high + 1, (1500, fitted.words)), low[None], high[None]])
-    return Converted(trained, hls, lower(hls.graph, fitted), vectors)
+    vectors = np.concatenate(
+        [
+            words[:1500],
+            np.random.default_rng(2).integers(low, high + 1, (1500, fitted.words)),
+            low[None],
+            high[None],
+        ]
+    )
+    return Converted(trained, graph, compile_csim(graph), lower(graph, fitted), vectors)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-from alkaid.trace import FVArray, FVariable
+from alkaid.trace import FVariable, FVArray
 
 from trigforge.firmware.program import IntegerProgram, trace_program
 from trigforge.fixed import FixedType, IntArray
 
-OPERATIONS = ("matmul", "relu", "quantise", "product", "max", "and", "or", "xor", "not", "any", "table", "abs", "scale")
+OPERATIONS = (
+    "matmul",
+    "relu",
+    "quantise",
+    "product",
+    "max",
+    "and",
+    "or",
+    "xor",
+    "not",
+    "any",
+    "table",
+    "abs",
+    "scale",
+)
 
 
 def random_program(seed: int, inputs: int = 4, depth: int = 5, width: int = 14) -> IntegerProgram:
@@ -27,7 +41,7 @@ def random_program(seed: int, inputs: int = 4, depth: int = 5, width: int = 14) 
     return trace_program(words, values, types)
 
 
-def apply(operation: str, x: FVArray, rng: np.random.Generator) -> list[FVariable]:
+def apply(operation: str, x: FVArray, rng: np.random.Generator) -> list[FVariable]:  # noqa: C901  (one case an operation)
     """One layer; the result has as many values as `x`, or more."""
     v = list(np.asarray(x))
     a, b = rng.integers(0, len(v), 2)
@@ -38,7 +52,9 @@ def apply(operation: str, x: FVArray, rng: np.random.Generator) -> list[FVariabl
             return list(np.asarray(x.relu()))
         case "quantise":
             mode = str(rng.choice(["WRAP", "SAT", "SAT_SYM"])), str(rng.choice(["TRN", "RND", "RND_CONV"]))
-            return [u.quantize(int(rng.integers(2)), int(rng.integers(0, 4)), int(rng.integers(0, 4)), *mode) for u in v]
+            return [
+                u.quantize(int(rng.integers(2)), int(rng.integers(0, 4)), int(rng.integers(0, 4)), *mode) for u in v
+            ]
         case "product":
             return [*v, v[a] * v[b]]
         case "max":

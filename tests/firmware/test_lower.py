@@ -19,14 +19,14 @@ from .conftest import Converted, small_contract, toy_words
 
 def test_trainer_csim_and_program_agree_word_for_word(converted: Converted) -> None:
     contract, words = converted.trained.contract, converted.words
-    csim = converted.hls.csim(contract.model_input.to_float(contract.normalise(words)))
+    csim = converted.csim(contract.model_input.to_float(contract.normalise(words)))
     assert_array_equal(converted.trained(words), csim)
     assert_array_equal(converted.program(words), converted.program.from_float(csim))
     assert len(np.unique(csim)) > 100
 
 
 def test_the_learnt_widths_differ_between_elements(converted: Converted) -> None:
-    kinds = [node.class_name for node in converted.hls.graph.graph.values()]
+    kinds = [node.class_name for node in converted.graph.graph.values()]
     assert "FixedPointQuantizer" in kinds
 
 
@@ -71,7 +71,7 @@ def test_the_normaliser_in_the_program_is_the_contracts() -> None:
 
 def test_another_contract_is_refused(converted: Converted) -> None:
     with pytest.raises(ExactnessError, match=r"one input of 57 values for contract 'level1-57', not \[12\]"):
-        lower(converted.hls.graph, level1_contract())
+        lower(converted.graph, level1_contract())
 
 
 def test_types_without_exact_lowering_are_refused() -> None:
