@@ -84,9 +84,9 @@ def _bits(kind: BitUnary, value: IntArray, source: Format, target: Format) -> In
         case BitUnary.NOT:
             return target.fit(~value, target.fraction)
         case BitUnary.ANY:
-            return (value != 0).astype(np.int64)
+            return np.asarray(value != 0, dtype=np.int64)
         case BitUnary.ALL:
-            return (value == (-1 if source.signed else source.high)).astype(np.int64)
+            return np.asarray(value == (-1 if source.signed else source.high), dtype=np.int64)
 
 
 def _bits2(op: Bits2, values: list[IntArray], formats: list[Format], target: Format) -> IntArray:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from trigforge.errors import InputError
+from trigforge.value import Value
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Targets
 
 INPUT_PORT = "model_inp"
 OUTPUT_PORT = "model_out"
 CLOCK_PORT = "clk"
+DESIGN_FILE = "design.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,13 @@ class RtlDesign:
         return sum(lane.width for lane in self.outputs)
 
 
+class DesignRecord(Value):
+    """What the Verilog files of a folder do not say themselves."""
+
+    program_digest: str
+    latency_clocks: int
+
+
 def write_rtl(program: IntegerProgram, targets: Targets, folder: Path, top: str) -> RtlDesign:
     """Write the program's Verilog to `folder`, pipelined for the target clock, replacing what was there."""
     from alkaid.codegen.rtl import RTLModel
@@ -65,11 +74,18 @@ def write_rtl(program: IntegerProgram, targets: Targets, folder: Path, top: str)
     if folder.exists():
         shutil.rmtree(folder)
     model.write()
-    return read_rtl(program, folder, top, latency_clocks=round(model.latency) + 1)
+    DesignRecord(program_digest=program.digest, latency_clocks=round(model.latency) + 1).save(folder / DESIGN_FILE)
+    return read_rtl(program, folder, top)
 
 
-def read_rtl(program: IntegerProgram, folder: Path, top: str, latency_clocks: int) -> RtlDesign:
-    """The design that `write_rtl` wrote to `folder` for this program."""
+def read_rtl(program: IntegerProgram, folder: Path, top: str) -> RtlDesign:
+    """The design that `write_rtl` wrote to `folder` for this program; another program's raises `InputError`."""
+    record = DesignRecord.load(folder / DESIGN_FILE)
+    if record.program_digest != program.digest:
+        raise InputError(
+            f"the RTL in {folder} must be of program {program.digest[:12]}, not {record.program_digest[:12]}; "
+            "run 'trigforge build' again"
+        )
     sources = tuple(sorted(p for p in (folder / "src").rglob("*.v") if p.stem != f"{top}_wrapper"))
     if not sources:
         raise InputError(f"{folder} must hold the Verilog of {top!r}; 'trigforge build' writes it")
@@ -79,7 +95,7 @@ def read_rtl(program: IntegerProgram, folder: Path, top: str, latency_clocks: in
         sources=sources,
         inputs=_lanes(program.comb.inp_kifs),
         outputs=_lanes(program.comb.out_kifs),
-        latency_clocks=latency_clocks,
+        latency_clocks=record.latency_clocks,
     )
 
 

@@ -33,6 +33,8 @@ class Recipe(Value):
     hidden: tuple[int, ...] = Field(default=(32, 16), min_length=1)
     latent: int = Field(default=3, ge=1, le=64)
     kl_weight: float = Field(default=0.5, gt=0, lt=1)
+    reconstruct: tuple[str, ...] = Field(default=("pt",), min_length=1)
+    """The fields that the decoder must reproduce. All are read; angles alone carry no anomaly but much variance."""
     epochs: int = Field(default=60, ge=1)
     batch: int = Field(default=2048, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)

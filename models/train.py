@@ -38,7 +38,7 @@ def train(
     values = contract.model_input.to_float(contract.normalise(words)).astype(np.float32)
     scaled = (weights / weights.mean()).astype(np.float32)[:, None]
     cut = int(len(values) * (1 - recipe.validation))
-    vae = build_vae(recipe, contract.words)
+    vae = build_vae(recipe, contract)
     steps = -(-cut // recipe.batch) * recipe.epochs
     schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
     vae.training.compile(optimizer=keras.optimizers.Adam(schedule))

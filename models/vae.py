@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from trigforge.contract import InputContract
+from trigforge.errors import InputError
 from trigforge.models.recipe import Recipe
 
 
@@ -20,18 +24,19 @@ class Vae:
     firmware: Any
 
 
-def build_vae(recipe: Recipe, inputs: int) -> Vae:
-    """Build the VAE of a recipe for `inputs` normalised words.
+def build_vae(recipe: Recipe, contract: InputContract) -> Vae:
+    """Build the VAE of a recipe for the normalised words of a contract.
 
     Loss: (1-λ)·MSE + λ·KL with λ = `kl_weight`; KL of N(µ, σ²) from N(0, 1), summed over the latent space; MSE summed
-    over the words and divided by the latent dimension, words that are 0 (padding) left out, as in arXiv:2108.03986.
+    over the reconstructed words and divided by the latent dimension, words that are 0 (padding) left out, as in
+    arXiv:2108.03986.
     Activations saturate: an input outside the training range cannot wrap to a small score.
     """
     import keras
     from hgq.config import LayerConfigScope, QuantizerConfigScope
     from hgq.layers import QDense, QDot
 
-    q = recipe.quantisation
+    q, inputs = recipe.quantisation, contract.words
     weights = QuantizerConfigScope(
         place="all", default_q_type="kbi", b0=q.weight_bits, i0=2, overflow_mode="SAT_SYM", round_mode="RND"
     )
@@ -55,7 +60,7 @@ def build_vae(recipe: Recipe, inputs: int) -> Vae:
     for i, width in enumerate(reversed(recipe.hidden)):
         decoded = keras.layers.Dense(width, activation="relu", name=f"decoder_{i}")(decoded)
     decoded = keras.layers.Dense(inputs, name="decoder_out")(decoded)
-    decoded = _loss(recipe)([words, decoded, mean, log_variance, sample_weight])
+    decoded = _loss(recipe, contract)([words, decoded, mean, log_variance, sample_weight])
     return Vae(
         keras.Model([words, sample_weight], decoded, name=f"{recipe.name}_training"),
         keras.Model(words, score, name=recipe.name),
@@ -82,16 +87,22 @@ def _sampler(seed: int) -> Any:
     return Sample()
 
 
-def _loss(recipe: Recipe) -> Any:
+def _loss(recipe: Recipe, contract: InputContract) -> Any:
     import keras
     from keras import ops
+
+    names = [field.name for field in contract.fields]
+    unknown = sorted(set(recipe.reconstruct) - set(names))
+    if unknown:
+        raise InputError(f"reconstruct must name fields of the contract ({', '.join(sorted(set(names)))}), not {unknown}")
+    asked = np.array([float(name in recipe.reconstruct) for name in names], dtype=np.float32)
 
     class VaeLoss(keras.layers.Layer):  # type: ignore[misc, unused-ignore]
         """Adds the weighted VAE loss and passes the reconstruction on."""
 
         def call(self, inputs: Any) -> Any:
             words, decoded, mean, log_variance, sample_weight = inputs
-            present = ops.cast(words != 0, words.dtype)
+            present = ops.cast(words != 0, words.dtype) * asked
             error = ops.sum(present * ops.square(words - decoded), axis=-1) / recipe.latent
             variance = ops.exp(ops.clip(log_variance, -10.0, 10.0))
             divergence = 0.5 * ops.sum(ops.square(mean) + variance - 1.0 - ops.log(variance), axis=-1)

@@ -167,23 +167,29 @@ class InputContract(Value):
             collections.append(c.model_copy(update={"fields": fields}))
         return InputContract.model_validate({**self.model_dump(), "collections": [c.model_dump() for c in collections]})
 
-    def fit_normaliser(self, words: npt.ArrayLike, model_range: float = 1.0) -> InputContract:
+    def fit_normaliser(
+        self, words: npt.ArrayLike, weights: npt.ArrayLike | None = None, model_range: float = 1.0
+    ) -> InputContract:
         """A contract whose shifts bring the spread of background words (n, words) to about `model_range`.
 
-        Per field of a collection, over its present objects: offset = rounded mean for signed and cyclic fields and
-        0 for others (padding then stays at the edge of the spectrum); 2^shift ≥ spread / `model_range`, where the
-        spread is the root mean square about the offset.
+        Per field of a collection, over its present objects and with event weights (n,): offset = rounded mean for
+        signed and cyclic fields and 0 for others (padding then stays at the edge of the spectrum); 2^shift ≥ spread /
+        `model_range`, where the spread is the root mean square about the offset.
         """
         present, start = self.check(words), 0
+        event_weights = np.ones(len(present)) if weights is None else np.asarray(weights, dtype=np.float64)
         offsets, shifts = {}, {}
         for c in self.collections:
             block = present[:, start : start + c.width].reshape(-1, len(c.fields))
             start += c.width
-            block = block[(block != 0).any(axis=1)]
+            here = (block != 0).any(axis=1)
+            block, shares = block[here], np.repeat(event_weights, c.count)[here]
             for i, f in enumerate(c.fields):
                 key, column = f"{c.name}_{f.name}", block[:, i].astype(np.float64)
-                offsets[key] = round(float(column.mean())) if len(column) and (f.signed or f.cyclic) else 0
-                spread = float(np.sqrt(np.mean((column - offsets[key]) ** 2))) if len(column) else 1.0
+                centred = len(column) and (f.signed or f.cyclic)
+                offsets[key] = round(float(np.average(column, weights=shares))) if centred else 0
+                square = np.average((column - offsets[key]) ** 2, weights=shares) if len(column) else 1.0
+                spread = float(np.sqrt(square))
                 shifts[key] = int(np.clip(np.ceil(np.log2(max(spread, 1e-9) / model_range)), 0, 16))
         return self.with_normaliser(offsets, shifts)
 

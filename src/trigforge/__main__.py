@@ -1,0 +1,5 @@
+"""`python -m trigforge`: the command line."""
+
+from trigforge.cli import main
+
+main()

@@ -1,0 +1,400 @@
+"""The words and numbers of the report: verdict, headlines, warnings and tables, all as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+from trigforge.calibration.jets import CLOSURE_PT_GEV
+from trigforge.models.metrics import Roc
+from trigforge.notation import GROUP, bandwidth, count, duration, number, percent, rate, size, with_error
+from trigforge.plots.style import title_of
+from trigforge.results import Results
+from trigforge.sim.cosim.certificate import LEVELS
+from trigforge.units import crossing_rate_hz
+
+LEVEL_TITLES: Final = {
+    "trainer_vs_csim": "trainer = hls4ml C++ simulation",
+    "csim_vs_program": "hls4ml C++ simulation = integer program",
+    "program_vs_emulator": "integer program = native emulator",
+    "program_vs_rtl": "integer program = RTL in simulation",
+}
+NOT_COMPARABLE: Final = (
+    "An estimate after technology mapping, multipliers in logic: not comparable with HLS reports or with counts "
+    "after place and route."
+)
+FEW_EVENTS: Final = 100.0
+CLOSURE_GOAL: Final = 0.01
+UNLIKELY: Final = 0.01
+STRIKING: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether all levels were compared and agree on every word of the program that the thresholds belong to."""
+
+    ok: bool
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One number at the top of the page."""
+
+    name: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text; the first `words` columns are words, the others numbers."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: int = 1
+
+
+def verdict(results: Results) -> Verdict:
+    """The badge: green only if nothing is missing and nothing differs."""
+    certificate = results.certificate
+    words = sum(level.words for level in certificate.levels)
+    differing = sum(level.mismatches for level in certificate.levels)
+    compared = len(certificate.levels)
+    missing = [name for name in LEVELS if name not in certificate.mismatches()]
+    text = f"{count(differing)} mismatching words of {count(words)} at {compared} levels"
+    if not certificate.ok:
+        first = next(level for level in certificate.levels if level.first is not None)
+        return Verdict(False, f"NOT EXACT: {text}", f"First divergence, {first.name}: {first.first}.")
+    if missing:
+        return Verdict(False, f"INCOMPLETE: {text}", f"Not compared: {', '.join(missing)}.")
+    if certificate.digests.get("program") != results.thresholds.program_digest:
+        return Verdict(False, f"STALE: {text}", "The thresholds belong to another program than the certificate.")
+    kinds = ", ".join(f"{count(n)} {kind}" for kind, n in certificate.vectors.items())
+    return Verdict(True, f"VERIFIED: {text}", f"{count(certificate.events)} test vectors: {kinds}.")
+
+
+def headlines(results: Results) -> tuple[Headline, ...]:
+    """The numbers that a reader looks for first."""
+    row, firmware, resources, fit = results.threshold, results.firmware, results.resources, results.search
+    pure = ""
+    if row.pure_rate_khz is not None:
+        pure = f", pure {rate(1e3 * row.pure_rate_khz, 1e3 * (row.pure_rate_err_khz or 0.0))}"
+    streams = results.streams.rows
+    return (
+        Headline(
+            "Latency",
+            f"{number(firmware.latency_ns)}{GROUP}ns",
+            f"{firmware.latency_clocks} clocks of {number(firmware.clock_ns)}{GROUP}ns, II = {firmware.ii}, "
+            f"measured in simulation; budget {number(firmware.latency_budget_ns)}{GROUP}ns",
+        ),
+        Headline(
+            "Logic",
+            f"{count(resources.lut)} LUT",
+            f"{count(resources.ff)} FF, {count(resources.dsp)} DSP, {count(resources.bram)} BRAM; {resources.estimator}",
+        ),
+        Headline(
+            "Anomaly rate",
+            rate(1e3 * row.rate_khz, 1e3 * row.rate_err_khz),
+            f"score ≥ {row.threshold}{pure}",
+        ),
+        Headline(
+            "Menu",
+            rate(results.rates.or_hz, results.rates.or_err_hz),
+            f"OR of {len(results.rates.seeds)} Level-1 seeds",
+        ),
+        Headline(
+            "Streams",
+            " + ".join(bandwidth(s.bandwidth_mb_s) for s in streams),
+            "; ".join(f"{s.name}: {rate(s.rate_hz)} × {size(s.event_bytes)}" for s in streams),
+        ),
+        Headline(
+            "Jet closure",
+            percent(results.jets.closure_max, results.jets.closure_max_err),
+            f"largest |response − 1| from {CLOSURE_PT_GEV:g}{GROUP}GeV, on events not used in the fit",
+        ),
+        Headline(
+            "Dijet fit",
+            f"χ²/ndf = {number(fit.chi2)}/{fit.ndf}",
+            f"{fit.function}; largest local excess {fit.max_local_significance:.1f}{GROUP}σ at "
+            f"{fit.window.low_gev:g}–{fit.window.high_gev:g}{GROUP}GeV",
+        ),
+    )
+
+
+def warnings(results: Results) -> tuple[str, ...]:
+    """What a reader must keep in mind."""
+    return tuple(dict.fromkeys([*_firmware_warnings(results), *results.rates.notes, *_physics_warnings(results)]))
+
+
+def tables(results: Results) -> dict[str, Table]:
+    """All tables by name."""
+    return {
+        "separation": _separation(results),
+        "training": _training(results),
+        "levels": _levels(results),
+        "vectors": _vectors(results),
+        "firmware": _firmware(results),
+        "threshold": _threshold(results),
+        "menu": _menu(results),
+        "streams": _streams(results),
+        "parts": _parts(results),
+        "jets": _jets(results),
+        "closure": _closure(results),
+        "dijet": _dijet(results),
+        "events": Table(("sample", "events"), tuple((title_of(n), count(k)) for n, k in results.events.items())),
+        "config": Table(("key", "value"), tuple(flatten(results.config.model_dump(mode="json"))), words=2),
+        "tools": Table(("tool", "version"), tuple(sorted(results.certificate.tools.items())), words=2),
+        "digests": _digests(results),
+        "wall": Table(("stage", "wall time"), tuple((n, duration(s)) for n, s in results.wall_seconds.items())),
+    }
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The leaves of a nested mapping with their dotted keys."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            shown = ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
+            yield f"{prefix}{key}", shown if shown else "(default)"
+
+
+def _firmware_warnings(results: Results) -> Iterator[str]:
+    firmware = results.firmware
+    if firmware.latency_ns > firmware.latency_budget_ns:
+        yield (
+            f"the latency of {number(firmware.latency_ns)} ns is above its budget of "
+            f"{number(firmware.latency_budget_ns)} ns"
+        )
+
+
+def _physics_warnings(results: Results) -> Iterator[str]:
+    row, jets, fit = results.threshold, results.jets, results.search
+    if row.effective_events < FEW_EVENTS:
+        yield f"only {number(row.effective_events)} effective background events lie above the threshold"
+    yield from results.streams.notes
+    if jets.closure_max - jets.closure_max_err > CLOSURE_GOAL:
+        yield f"the jet energy scale does not close within {100 * CLOSURE_GOAL:g} %"
+    if fit.p_value < UNLIKELY:
+        yield f"the dijet fit is poor: p = {number(fit.p_value, 2)}"
+    if fit.max_local_significance > STRIKING:
+        yield (
+            f"the dijet spectrum has an excess of {fit.max_local_significance:.1f} σ (local) although no signal was put in"
+        )
+
+
+def _separation(results: Results) -> Table:
+    p = results.performance
+    rows = []
+    for curve in p.rocs:
+        best = max(p.baselines.get(curve.name, ()), key=lambda r: r.auc.value, default=None)
+        at_fpr, chosen = p.tpr_at_fpr.get(curve.name), p.tpr_at_threshold.get(curve.name)
+        rows.append(
+            (
+                title_of(curve.name),
+                _area(curve),
+                f"{_area(best)} ({best.name})" if best else "–",
+                percent(at_fpr.value, at_fpr.error) if at_fpr else "–",
+                percent(chosen.value, chosen.error) if chosen else "–",
+            )
+        )
+    head = (
+        "signal",
+        "AUC of the score",
+        "best single quantity",
+        f"efficiency at background {p.fpr:g}",
+        f"efficiency at score ≥ {results.threshold.threshold}",
+    )
+    return Table(head, tuple(rows))
+
+
+def _area(curve: Roc) -> str:
+    return with_error(curve.auc.value, curve.auc.error)
+
+
+def _training(results: Results) -> Table:
+    record, recipe = results.training, results.training.recipe
+    rows = (
+        ("recipe", recipe.name),
+        ("network", " – ".join(str(n) for n in (*recipe.hidden, recipe.latent))),
+        ("framework", record.framework),
+        ("training events", count(record.events)),
+        ("parameters", count(record.parameters)),
+        ("EBOPs", count(record.ebops)),
+        ("final loss (training, validation)", f"{number(record.loss[-1], 4)}, {number(record.validation_loss[-1], 4)}"),
+    )
+    return Table(("model", ""), rows)
+
+
+def _levels(results: Results) -> Table:
+    rows = (
+        (
+            LEVEL_TITLES.get(level.name, level.name),
+            "equal" if level.ok else "DIFFERENT",
+            str(level.first) if level.first else "none",
+            count(level.words),
+            count(level.mismatches),
+        )
+        for level in results.certificate.levels
+    )
+    return Table(("level", "outcome", "first divergence", "words", "mismatching"), tuple(rows), words=3)
+
+
+def _vectors(results: Results) -> Table:
+    rows = [(kind, count(n)) for kind, n in results.certificate.vectors.items()]
+    return Table(("vectors", "events"), (*rows, ("all", count(results.certificate.events))))
+
+
+def _firmware(results: Results) -> Table:
+    r, f, targets = results.resources, results.firmware, results.config.project.targets
+    rows = (
+        ("device", targets.part),
+        ("LUT", count(r.lut)),
+        ("flip-flops", count(r.ff)),
+        ("DSP", count(r.dsp)),
+        ("block RAM", count(r.bram)),
+        ("carry chains", count(r.carry)),
+        ("latency", f"{f.latency_clocks} clocks = {number(f.latency_ns)}{GROUP}ns"),
+        ("latency budget", f"{number(f.latency_budget_ns)}{GROUP}ns"),
+        ("initiation interval", f"{f.ii} clock{'s' if f.ii > 1 else ''}"),
+        ("clock", f"{number(f.clock_ns)}{GROUP}ns ({number(1e3 / f.clock_ns)}{GROUP}MHz)"),
+        ("emulator", f"{number(f.emulator_mega_events_per_second)} million events/s"),
+        ("RTL simulation", f"{count(round(f.rtl_events_per_second))} events/s"),
+    )
+    return Table(("firmware", ""), rows)
+
+
+def _threshold(results: Results) -> Table:
+    row, table = results.threshold, results.thresholds
+    pure = "–" if row.pure_rate_khz is None else rate(1e3 * row.pure_rate_khz, 1e3 * (row.pure_rate_err_khz or 0.0))
+    accepted = row.rate_khz * 1e3 / crossing_rate_hz(table.colliding_bunches)
+    rows = (
+        ("target", rate(1e3 * results.config.rates.target_rate_khz)),
+        ("threshold", f"score ≥ {row.threshold}"),
+        ("total rate", rate(1e3 * row.rate_khz, 1e3 * row.rate_err_khz)),
+        ("pure rate", pure),
+        ("share of crossings", number(accepted)),
+        ("effective background events above", number(row.effective_events)),
+        ("background crossings scanned", count(table.events)),
+        ("colliding bunches", count(table.colliding_bunches)),
+    )
+    return Table(("working point", ""), rows)
+
+
+def _menu(results: Results) -> Table:
+    table = results.rates
+    rows = [
+        (
+            s.name,
+            f"{s.prescale:g}",
+            rate(s.raw_hz, s.raw_err_hz),
+            rate(s.total_hz, s.total_err_hz),
+            rate(s.proportional_hz, s.proportional_err_hz),
+            rate(s.pure_hz, s.pure_err_hz),
+            number(s.effective_events),
+        )
+        for s in table.seeds
+    ]
+    whole = ("OR of the menu", "", "", rate(table.or_hz, table.or_err_hz), "", "", number(table.or_effective_events))
+    head = ("seed", "prescale", "before prescale", "total", "proportional", "pure", "effective events")
+    return Table(head, (*rows, whole))
+
+
+def _streams(results: Results) -> Table:
+    rows = [
+        (
+            s.name,
+            s.selection,
+            rate(s.rate_hz, s.rate_err_hz),
+            size(s.event_bytes),
+            "measured" if s.size_is_measured else "assumed",
+            bandwidth(s.bandwidth_mb_s),
+            "–" if s.effective_events is None else number(s.effective_events),
+        )
+        for s in results.streams.rows
+    ]
+    whole = ("sum", "", "", "", "", bandwidth(results.streams.bandwidth_mb_s), "")
+    head = ("stream", "selection", "rate", "event size", "size is", "bandwidth", "effective events")
+    return Table(head, (*rows, whole), words=2)
+
+
+def _parts(results: Results) -> Table:
+    rows = []
+    for stream in results.streams.rows:
+        total = sum(part.bytes for part in stream.parts)
+        rows += [(stream.name, p.name, size(p.bytes), percent(p.bytes / total)) for p in stream.parts if total]
+    return Table(("stream", "content", "compressed", "share"), tuple(rows), words=2)
+
+
+def _jets(results: Results) -> Table:
+    jets = results.jets
+    rows = []
+    for (low, high), group in groupby(jets.closure, key=lambda b: (b.abs_eta_low, b.abs_eta_high)):
+        members = [b for b in group if b.pt_low_gev >= CLOSURE_PT_GEV]
+        uneven = next((r for r in jets.residuals if r.abs_eta_low == low), None)
+        if members:
+            worst = max(members, key=lambda b: abs(b.response - 1) / b.response_err)
+            rows.append(
+                (
+                    f"{low:g} – {high:g}",
+                    count(len(members)),
+                    _closure_text(worst.response, worst.response_err),
+                    f"{worst.pt_low_gev:g} – {worst.pt_high_gev:g}",
+                    f"({with_error(100 * uneven.residual, 100 * uneven.residual_err)}){GROUP}%" if uneven else "–",
+                )
+            )
+    head = ("|η|", f"bins from {CLOSURE_PT_GEV:g} GeV", "least compatible closure", "its pT [GeV]", "η residual")
+    return Table(head, tuple(rows))
+
+
+def _closure(results: Results) -> Table:
+    rows = (
+        (
+            f"{b.abs_eta_low:g} – {b.abs_eta_high:g}",
+            f"{b.pt_low_gev:g} – {b.pt_high_gev:g}",
+            with_error(b.response, b.response_err),
+            _closure_text(b.response, b.response_err),
+            f"{(b.response - 1) / b.response_err:+.1f}".replace("-", "−"),
+            percent(b.resolution),
+            number(b.effective_jets),
+        )
+        for b in results.jets.closure
+    )
+    head = ("|η|", "true pT [GeV]", "response", "response − 1", "pull [σ]", "resolution", "effective jets")
+    return Table(head, tuple(rows), words=2)
+
+
+def _closure_text(response: float, error: float) -> str:
+    return f"({with_error(100 * (response - 1), 100 * error)}){GROUP}%"
+
+
+def _dijet(results: Results) -> Table:
+    fit, w = results.search, results.search.window
+    parameters = zip(fit.parameters, fit.parameter_errors, strict=True)
+    rows = (
+        ("function", fit.function),
+        *((f"p{i}", with_error(p, e)) for i, (p, e) in enumerate(parameters, start=1)),
+        ("χ² (−2 ln λ) / ndf", f"{number(fit.chi2)} / {fit.ndf}"),
+        ("p-value of the fit", number(fit.p_value, 2)),
+        ("F-test p-values", ", ".join(number(p, 2) for p in fit.f_test) or "not needed"),
+        ("mass range", f"{fit.edges_gev[0]:g} – {fit.edges_gev[-1]:g}{GROUP}GeV, {len(fit.contents)} bins"),
+        ("effective events", number(fit.effective_events)),
+        ("most significant window", f"{w.low_gev:g} – {w.high_gev:g}{GROUP}GeV"),
+        ("observed in it", rate(w.observed)),
+        ("expected in it", rate(w.expected, w.expected_err)),
+        ("local significance", f"{fit.max_local_significance:.2f}{GROUP}σ"),
+    )
+    return Table(("search", ""), rows)
+
+
+def _digests(results: Results) -> Table:
+    named = {
+        **results.certificate.digests,
+        "configuration": results.config.digest,
+        "program of the thresholds": results.thresholds.program_digest,
+    }
+    return Table(("what", "SHA-256"), tuple(named.items()), words=2)
