@@ -20,7 +20,11 @@ class Kitchen:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.intact = True
-        settings = {"a": lambda c: str(c.collisions.seed), "b": lambda c: "", "c": lambda c: str(c.rates.target_rate_khz)}
+        settings = {
+            "a": lambda c: str(c.collisions.seed),
+            "b": lambda c: "",
+            "c": lambda c: str(c.rates.target_rate_khz),
+        }
         needs = {"a": (), "b": ("a",), "c": ("b",)}
         self.stages = {
             name: Stage(name, needs[name], (name,), settings[name], self.cook(name), intact=lambda run: self.intact)

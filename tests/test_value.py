@@ -16,7 +16,10 @@ from trigforge.value import write_atomic
     ("text", "message"),
     [
         ('name = "x"\nepoch = 3', r"r.toml: unknown key 'epoch'; known keys here: batch, epochs, hidden, kl_weight"),
-        ('name = "x"\n[quantisation]\nbits = 3', r"unknown key 'quantisation.bits'; known keys here: activation_fraction"),
+        (
+            'name = "x"\n[quantisation]\nbits = 3',
+            r"unknown key 'quantisation.bits'; known keys here: activation_fraction",
+        ),
         ("epochs = 3", r"r.toml: key 'name' is missing"),
         ('name = "x"\nepochs = 0', r"r.toml: epochs = 0: input should be greater than or equal to 1"),
         ('name = "x"\nepochs = ', r"r.toml must be TOML: "),

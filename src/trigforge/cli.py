@@ -9,10 +9,9 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import click
-import typer
 
 from trigforge import __version__
 from trigforge.errors import CheckError, InputError
@@ -21,41 +20,43 @@ from trigforge.ui import Reporter
 EXIT_CHECK, EXIT_INPUT, EXIT_INTERRUPT = 1, 2, 130
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-app = typer.Typer(
-    name="trigforge",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="From a trigger idea to verified firmware, calibrated rates and a trigger-level-analysis stream.",
-)
-calibrate = typer.Typer(no_args_is_help=True, help="Calibrate thresholds or jets.")
-app.add_typer(calibrate, name="calibrate")
+Command = Callable[..., None]
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; finished stages in it are re-used.")]
-Config = Annotated[Path | None, typer.Option("--config", "-c", help="TOML file of the run; every key has a default.")]
-Recipe = Annotated[str | None, typer.Option("--recipe", help="A shipped recipe or a TOML file of one.")]
-Projects = Annotated[Path, typer.Option("--projects", help="Folder of firmware projects; trees go to NAME/build.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Do the command's own stages again even if nothing changed.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-
-DEFAULT_OUT, DEFAULT_PROJECTS = Path("runs/latest"), Path("hls_projects")
+OUT = click.option(
+    "--out", "-o", type=click.Path(path_type=Path), default=Path("runs/latest"), show_default=True,
+    help="Folder of the run; finished stages in it are re-used.",
+)  # fmt: skip
+PROJECTS = click.option(
+    "--projects", type=click.Path(path_type=Path), default=Path("hls_projects"), show_default=True,
+    help="Folder of firmware projects; generated trees go to NAME/build.",
+)  # fmt: skip
+CONFIG = click.option("--config", "-c", type=click.Path(path_type=Path), help="TOML file of the run; all has defaults.")
+RECIPE = click.option("--recipe", help="A shipped recipe or a TOML file of one.")
+FRESH = click.option("--fresh", is_flag=True, help="Do the command's own stages again even if nothing changed.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
 
-def _stages(targets: Sequence[str], redo: Sequence[str], help_text: str) -> Callable[..., None]:
-    """A command that brings a run up to some stages."""
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="trigforge", message="%(prog)s %(version)s")
+def app() -> None:
+    """From a trigger idea to verified firmware, calibrated rates and a trigger-level-analysis stream."""
 
-    def command(
-        out: Out = DEFAULT_OUT,
-        config: Config = None,
-        recipe: Recipe = None,
-        projects: Projects = DEFAULT_PROJECTS,
-        fresh: Fresh = False,
-        as_json: Json = False,
-    ) -> None:
-        bring_up(out, config, recipe, projects, targets, tuple(targets) if fresh else tuple(redo), as_json)
 
-    command.__doc__ = help_text
-    return command
+@app.group()
+def calibrate() -> None:
+    """Calibrate thresholds or jets."""
+
+
+def _stages(group: click.Group, name: str, help_text: str, *targets: str, redo: tuple[str, ...] = ()) -> None:
+    """Add a command that brings a run up to some stages."""
+
+    def command(out: Path, config: Path | None, recipe: str | None, projects: Path, fresh: bool, as_json: bool) -> None:
+        bring_up(out, config, recipe, projects, targets, targets if fresh else redo, as_json)
+
+    decorated: Command = command
+    for option in (JSON, FRESH, PROJECTS, RECIPE, CONFIG, OUT):
+        decorated = option(decorated)
+    group.command(name, help=help_text)(decorated)
 
 
 def bring_up(
@@ -97,33 +98,28 @@ def _configuration(out: Path, config: Path | None, recipe: str | None, projects:
     return chosen
 
 
-app.command("run")(
-    _stages(("report",), (), "Do everything: events, model, firmware, certificate, rates, stream, search, report.")
-)
-app.command("generate")(_stages(("events",), (), "Simulate proton collisions and their Level-1 objects."))
-app.command("train")(_stages(("model",), (), "Train the recipe's model, quantised, on background only."))
-app.command("convert")(_stages(("program",), (), "Convert the model with hls4ml and lower it to an integer program."))
-app.command("build")(_stages(("rtl", "estimate"), (), "Write the RTL and estimate its resources with Yosys."))
-app.command("verify")(
-    _stages(("verify",), ("verify",), "Prove trainer, csim, program, emulator and RTL equal, word by word.")
-)
-app.command("rates")(_stages(("rates",), (), "Count the trigger menu, the anomaly seed included."))
-app.command("tla")(_stages(("streams",), (), "Write the trigger-level stream and account for rates and bytes."))
-app.command("search")(_stages(("search",), (), "Fit the dijet mass spectrum of the trigger-level stream."))
-app.command("report")(_stages(("report",), ("report",), "Write summary.json and report.html."))
-calibrate.command("thresholds")(_stages(("thresholds",), (), "Find the threshold that gives the target rate."))
-calibrate.command("jets")(_stages(("jets",), (), "Derive the trigger's jet energy scale."))
+_stages(app, "run", "Do everything: events, model, firmware, certificate, rates, stream, search, report.", "report")
+_stages(app, "generate", "Simulate proton collisions and their Level-1 objects.", "events")
+_stages(app, "train", "Train the recipe's model, quantised, on background only.", "model")
+_stages(app, "convert", "Convert the model with hls4ml and lower it to an integer program.", "program")
+_stages(app, "build", "Write the RTL and estimate its resources with Yosys.", "rtl", "estimate")
+_stages(app, "verify", "Prove trainer, csim, program, emulator and RTL equal.", "verify", redo=("verify",))
+_stages(app, "rates", "Count the trigger menu, the anomaly seed included.", "rates")
+_stages(app, "tla", "Write the trigger-level stream and account for rates and bytes.", "streams")
+_stages(app, "search", "Fit the dijet mass spectrum of the trigger-level stream.", "search")
+_stages(app, "report", "Write summary.json and report.html.", "report", redo=("report",))
+_stages(calibrate, "thresholds", "Find the threshold that gives the target rate.", "thresholds")
+_stages(calibrate, "jets", "Derive the trigger's jet energy scale.", "jets")
 
 
 @app.command()
-def emulate(
-    program: Annotated[Path, typer.Argument(help="A program that 'convert' wrote (program.json.gz).")],
-    events: Annotated[Path, typer.Argument(help="Events with Level-1 objects, as Parquet.")],
-    scores: Annotated[Path, typer.Argument(help="The NumPy file to write: int64 scores (n, outputs).")],
-    contract: Annotated[Path | None, typer.Option(help="The input contract; default: that of the program's run.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Run the firmware's exact emulator on events."""
+@click.argument("program", type=click.Path(path_type=Path))
+@click.argument("events", type=click.Path(path_type=Path))
+@click.argument("scores", type=click.Path(path_type=Path))
+@click.option("--contract", type=click.Path(path_type=Path), help="The input contract; default: that of the run.")
+@JSON
+def emulate(program: Path, events: Path, scores: Path, contract: Path | None, as_json: bool) -> None:
+    """Run the exact emulator of PROGRAM (program.json.gz) on EVENTS (Parquet) and write int64 SCORES (.npy)."""
     import io
     import time
 
@@ -153,7 +149,8 @@ def emulate(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+@JSON
+def doctor(as_json: bool) -> None:
     """Say what is installed, which simulators and vendor tools are found, and what will work."""
     from trigforge.doctor import examine, show
 
@@ -164,13 +161,6 @@ def doctor(as_json: Json = False) -> None:
         show(findings)
     if not findings.ok:
         raise CheckError(f"missing for 'trigforge run': {', '.join(findings.missing)}")
-
-
-@app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    if version:
-        typer.echo(f"trigforge {__version__}")
-        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -184,9 +174,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run_command(arguments: Sequence[str] | None) -> int:
     """Run one command and return its exit code."""
     try:
-        code = app(arguments, standalone_mode=False)
+        app.main(arguments, prog_name="trigforge", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return EXIT_INPUT
     except click.ClickException as error:
-        return _fail(f"{error.format_message()}; see 'trigforge --help'", EXIT_INPUT)
+        return _fail(f"{error.format_message().rstrip('.')}; see 'trigforge --help'", EXIT_INPUT)
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted; finished stages are kept, the same command goes on from there", EXIT_INTERRUPT)
     except CheckError as error:
@@ -199,7 +192,7 @@ def run_command(arguments: Sequence[str] | None) -> int:
         what = error.filename or "the results"
         reason = os.strerror(error.errno)
         return _fail(f"cannot write {what}: {reason}; free some space, finished stages are kept", EXIT_INPUT)
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _fail(message: str, code: int) -> int:
@@ -208,4 +201,4 @@ def _fail(message: str, code: int) -> int:
 
 
 def _print_json(content: Any) -> None:
-    typer.echo(json.dumps(content, indent=1))
+    click.echo(json.dumps(content, indent=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import time
@@ -67,15 +68,21 @@ class StageRecord(Value):
 def open_run(config: RunConfig, folder: Path, projects: Path) -> Run:
     """A run in `folder`, which is made and proved writable."""
     for place in (folder, build_folder(projects, config.project.name)):
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            probe = place / ".writable"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise InputError(f"output folder {place} must be writable: {error.strerror}; choose another --out") from None
+        _make_writable(place)
     config.save(folder / "run.json")
     return Run(config, folder, projects)
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise InputError(f"output folder {folder} must be writable: {error.strerror}; choose another --out") from None
 
 
 def execute(

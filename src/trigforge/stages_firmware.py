@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
+from functools import partial
 from typing import Final
 
 import awkward as ak
@@ -15,7 +16,7 @@ from trigforge.events import read_events, write_events
 from trigforge.firmware.emulator import compile_emulator
 from trigforge.firmware.hls import compile_csim, convert, load_csim
 from trigforge.firmware.lower import lower
-from trigforge.firmware.program import Provenance
+from trigforge.firmware.program import IntegerProgram, Provenance
 from trigforge.firmware.rtl import CLOCK_PORT, INPUT_PORT, OUTPUT_PORT, RtlDesign, read_rtl, write_rtl
 from trigforge.firmware.synthesis import estimate
 from trigforge.fixed import IntArray
@@ -119,12 +120,12 @@ def make_certificate(run: Run, update: Update) -> str:
         run.build / "sim" / project.verification.simulator,
         clock_period_ns=project.targets.clock_ns,
     )
-    exact = program.to_float(words)
+    fine = partial(_on_fine_grid, program)
     certificate = Certificate(
         name=project.name,
         levels=(
-            compare("trainer_vs_csim", *_on_grid(run, trained(vectors.words), csim), vectors.kinds),
-            compare("csim_vs_program", *_on_grid(run, csim, exact), vectors.kinds),
+            compare("trainer_vs_csim", fine(trained(vectors.words)), fine(csim), vectors.kinds),
+            compare("csim_vs_program", fine(csim), fine(program.to_float(words)), vectors.kinds),
             compare("program_vs_emulator", words, emulated, vectors.kinds),
             compare("program_vs_rtl", words, rtl.outputs, vectors.kinds),
         ),
@@ -211,7 +212,8 @@ def tool_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in TOOLS}
 
 
-def _on_grid(run: Run, *values: FloatArray) -> list[IntArray]:
+def _on_fine_grid(program: IntegerProgram, values: FloatArray) -> IntArray:
     """Real outputs (n, outputs) as integers, on a grid far finer than the output's own."""
-    fractions = np.array([t.fraction + COMPARISON_BITS for t in load_program(run).outputs])
-    return [np.rint(np.ldexp(v, fractions)).astype(np.int64) for v in values]
+    fractions = np.array([t.fraction + COMPARISON_BITS for t in program.outputs])
+    mantissas: IntArray = np.rint(np.ldexp(values, fractions)).astype(np.int64)
+    return mantissas

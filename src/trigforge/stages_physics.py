@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import awkward as ak
 import numpy as np
 
 from trigforge.calibration.corrections import load_corrections
 from trigforge.calibration.jets import JetCalibration, derive_jes
-from trigforge.calibration.thresholds import ThresholdRow, ThresholdTable, scan_thresholds, threshold_for
+from trigforge.calibration.reuse import interaction_groups
+from trigforge.calibration.thresholds import ThresholdRow, scan_thresholds, threshold_for
 from trigforge.config import RunConfig
 from trigforge.contract import InputContract
 from trigforge.events import read_events
@@ -56,7 +56,8 @@ def make_thresholds(run: Run, update: Update) -> str:
     closed = menu.model_copy(update={"seeds": tuple(s for s in menu.seeds if not isinstance(s.score, str))})
     decisions = decide(closed, scored.background, scored.scores)
     others = np.any([decisions[s.name] for s in closed.seeds if s.prescale == 1], axis=0)
-    common = {"colliding_bunches": rates.colliding_bunches, "others": others}
+    groups = interaction_groups(scored.background)
+    common = {"colliding_bunches": rates.colliding_bunches, "others": others, "groups": groups}
     digest = load_program(run).digest
     table = scan_thresholds(scored.scores, scored.weights, program_digest=digest, **common)
     row = threshold_for(scored.scores, scored.weights, rates.target_rate_khz, **common)

@@ -1,0 +1,1 @@
+"""Thresholds at a rate and the jet energy scale of the trigger."""

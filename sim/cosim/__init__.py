@@ -1,0 +1,28 @@
+"""Co-simulation of generated RTL with cocotb on Verilator and Icarus Verilog, and the certificate of exactness."""
+
+from __future__ import annotations
+
+from trigforge.sim.cosim.certificate import LEVELS, Certificate, Divergence, LevelResult, compare
+from trigforge.sim.cosim.cosim import CosimResult, simulate
+from trigforge.sim.cosim.design import DesignUnderTest, Port, Word
+from trigforge.sim.cosim.simulators import Simulator, SimulatorName, available_simulators, find_simulator
+from trigforge.sim.cosim.vectors import Vectors, make_vectors
+
+__all__ = [
+    "LEVELS",
+    "Certificate",
+    "CosimResult",
+    "DesignUnderTest",
+    "Divergence",
+    "LevelResult",
+    "Port",
+    "Simulator",
+    "SimulatorName",
+    "Vectors",
+    "Word",
+    "available_simulators",
+    "compare",
+    "find_simulator",
+    "make_vectors",
+    "simulate",
+]

@@ -1,0 +1,147 @@
+"""`Certificate`: the evidence that trainer, emulators and RTL compute the same words, or where they first do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from trigforge.errors import CheckError, InputError
+from trigforge.fixed import IntArray
+from trigforge.value import Value
+
+LEVELS = ("trainer_vs_csim", "csim_vs_program", "program_vs_emulator", "program_vs_rtl")
+"""The comparisons that lead from a trained model to its RTL."""
+
+
+class Divergence(Value):
+    """The first word that differs, and the lowest bit in it that does (0 = least significant)."""
+
+    event: int = Field(ge=0)
+    element: int = Field(ge=0)
+    bit: int = Field(ge=0, lt=64)
+    expected: int
+    got: int
+    kind: str
+
+    def __str__(self) -> str:
+        return (
+            f"event {self.event} ({self.kind}), output {self.element}, bit {self.bit}: "
+            f"expected {self.expected}, got {self.got}"
+        )
+
+
+class LevelResult(Value):
+    """One comparison, word by word."""
+
+    name: str = Field(min_length=1)
+    words: int = Field(ge=1)
+    mismatches: int = Field(ge=0)
+    first: Divergence | None = None
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> LevelResult:
+        if self.mismatches > self.words:
+            raise ValueError(f"mismatches of {self.name} must be at most its {self.words} words, not {self.mismatches}")
+        if (self.first is None) != (self.mismatches == 0):
+            raise ValueError(f"{self.name} must have a first divergence if and only if words differ")
+        return self
+
+    @property
+    def ok(self) -> bool:
+        """Whether every word is equal."""
+        return self.mismatches == 0
+
+    def require(self) -> None:
+        """Raise `CheckError` that names the first divergence, if there is one."""
+        if self.first is not None:
+            raise CheckError(
+                f"{self.name} must agree on every word, but {self.mismatches} of {self.words} differ; "
+                f"first at {self.first}"
+            )
+
+
+class Certificate(Value):
+    """What was compared on which vectors with which tools, and the timing that was measured in simulation."""
+
+    name: str = Field(min_length=1)
+    levels: tuple[LevelResult, ...] = Field(min_length=1)
+    vectors: dict[str, int]
+    """Number of events of every kind."""
+    latency_clocks: int = Field(ge=1)
+    ii: int = Field(ge=1)
+    clock_ns: float = Field(gt=0)
+    tools: dict[str, str]
+    """Tool -> version, the simulators included."""
+    digests: dict[str, str]
+    """Digests of what was verified: contract, model, program, rtl."""
+
+    @model_validator(mode="after")
+    def _levels_are_distinct(self) -> Certificate:
+        names = [level.name for level in self.levels]
+        if len(set(names)) != len(names):
+            raise ValueError(f"the levels of a certificate must be distinct, not {names}")
+        return self
+
+    @property
+    def ok(self) -> bool:
+        """Whether every level agrees on every word."""
+        return all(level.ok for level in self.levels)
+
+    @property
+    def events(self) -> int:
+        """Number of events compared."""
+        return sum(self.vectors.values())
+
+    @property
+    def latency_ns(self) -> float:
+        """Measured latency in nanoseconds."""
+        return self.latency_clocks * self.clock_ns
+
+    def mismatches(self) -> dict[str, int]:
+        """Mismatching words of every level."""
+        return {level.name: level.mismatches for level in self.levels}
+
+    def require(self, *names: str) -> None:
+        """Raise `CheckError` that names the first divergence, or a level of `names` that was not compared."""
+        for level in self.levels:
+            level.require()
+        missing = [name for name in names if name not in self.mismatches()]
+        if missing:
+            raise CheckError(
+                f"the certificate of {self.name!r} must hold the levels {', '.join(missing)}, but does not"
+            )
+
+
+def compare(level: str, expected: IntArray, got: IntArray, kinds: npt.NDArray[np.str_]) -> LevelResult:
+    """Compare integer words of shape (n, outputs) exactly; `kinds` (n,) labels the events.
+
+    The first divergence is that of the earliest event, in it of the first output. Unequal shapes, other types than
+    integers and empty arrays raise `InputError`.
+    """
+    for side, words in (("expected", expected), ("got", got)):
+        if words.ndim != 2 or not words.size or words.dtype != np.int64:
+            raise InputError(
+                f"the {side} words of {level} must be int64 of shape (n, outputs) with n, outputs > 0, "
+                f"not {words.dtype} of shape {words.shape}"
+            )
+    if expected.shape != got.shape or kinds.shape != expected.shape[:1]:
+        raise InputError(
+            f"the words of {level} must have one shape and a kind for every event, "
+            f"not {expected.shape}, {got.shape} and {kinds.shape}"
+        )
+    differ = expected != got
+    first = None
+    if differ.any():
+        event, element = (int(k) for k in np.argwhere(differ)[0])
+        wanted, found = int(expected[event, element]), int(got[event, element])
+        bits = wanted ^ found
+        first = Divergence(
+            event=event,
+            element=element,
+            bit=(bits & -bits).bit_length() - 1,
+            expected=wanted,
+            got=found,
+            kind=str(kinds[event]),
+        )
+    return LevelResult(name=level, words=expected.size, mismatches=int(differ.sum()), first=first)

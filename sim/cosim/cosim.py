@@ -1,0 +1,178 @@
+"""Runs a design in a simulator, event by event and clock by clock, and measures its latency and initiation interval."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trigforge.errors import CheckError, InputError
+from trigforge.fixed import IntArray
+from trigforge.sim.cosim.build import Build, build, child_environment
+from trigforge.sim.cosim.design import Bits, DesignUnderTest
+from trigforge.sim.cosim.process import quote_log, run_logged
+from trigforge.sim.cosim.simulators import Simulator, SimulatorName
+from trigforge.sim.cosim.timing import Plan, measure_latency, require_interval_one
+
+_PROBES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class CosimResult:
+    """What a simulated design answered, and how it behaved in time."""
+
+    outputs: IntArray
+    """Words (n, outputs), row k belonging to input row k."""
+    latency_clocks: int
+    """Measured: rising clock edges from an input word to its output word."""
+    ii: int
+    """Measured: clocks between events, at which streamed events gave the same outputs as events held still."""
+    events_per_second: float
+    build_seconds: float
+    build_cached: bool
+    run_seconds: float
+    simulator: str
+
+
+def simulate(
+    design: DesignUnderTest,
+    words: IntArray,
+    simulator: Simulator,
+    build_dir: Path,
+    seed: int = 1,
+    clock_period_ns: float = 5.0,
+    timeout_s: float = 1800.0,
+) -> CosimResult:
+    """Stream events (n, inputs), one a clock, through the RTL; build and run may each take `timeout_s`.
+
+    `seed` sets the registers' initial values in Verilator, so that a result that depends on them shows.
+    Raises `CheckError` if the design does not compile, its latency is not the declared one, it does not take an event
+    a clock, or an output has undefined bits.
+    """
+    if not len(words):
+        raise InputError("a simulation must have at least one event")
+    if not 0.002 <= clock_period_ns <= 1e6:
+        raise InputError(f"clock_period_ns must be 0.002..1000000, not {clock_period_ns!r}")
+    stimulus = design.inputs.pack(words)
+    plan = Plan.of(len(words), design.latency_clocks, _PROBES)
+    built = build(design, simulator, build_dir, timeout_s)
+    start = time.perf_counter()
+    trace, stream_seconds = _run(design, simulator, built, stimulus, plan, seed, clock_period_ns, timeout_s)
+    _require_defined(design, plan, trace)
+    latency = measure_latency(plan, trace, design)
+    streamed = plan.streamed(trace, latency)
+    require_interval_one(plan, trace, streamed)
+    return CosimResult(
+        outputs=design.outputs.unpack(streamed),
+        latency_clocks=latency,
+        ii=1,
+        events_per_second=len(words) / max(stream_seconds, 1e-9),
+        build_seconds=built.seconds,
+        build_cached=built.cached,
+        run_seconds=time.perf_counter() - start,
+        simulator=simulator.label,
+    )
+
+
+def _run(
+    design: DesignUnderTest,
+    simulator: Simulator,
+    built: Build,
+    stimulus: Bits,
+    plan: Plan,
+    seed: int,
+    clock_period_ns: float,
+    timeout_s: float,
+) -> tuple[Bits, float]:
+    """The output port before every clock of the plan, and the seconds that the stream took."""
+    log = built.log.with_name(built.log.name.replace(".build.", ".run."))
+    log.write_text("", encoding="utf-8")
+    with tempfile.TemporaryDirectory(dir=built.executable.parent, prefix="run-") as scratch:
+        folder = Path(scratch).resolve()
+        np.save(folder / "stimulus.npy", stimulus)
+        np.save(folder / "order.npy", plan.order)
+        job = {
+            "clock": design.clock,
+            "input": design.inputs.name,
+            "output": design.outputs.name,
+            "input_bits": design.inputs.bits,
+            "output_bits": design.outputs.bits,
+            "prologue": plan.prologue,
+            "period_ps": 2 * max(1, round(clock_period_ns * 500)),
+        }
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        environment = child_environment(_bench_environment(design, simulator, folder, seed))
+        run_logged(_command(simulator, built, seed), folder, environment, log, timeout_s)
+        outcome = _read_outcome(folder, design, log)
+        return np.load(folder / "trace.npy"), float(outcome["seconds"])
+
+
+def _command(simulator: Simulator, built: Build, seed: int) -> list[str]:
+    if simulator.name is SimulatorName.ICARUS:
+        from cocotb_tools.config import lib_entry
+
+        vvp = simulator.executable.with_name("vvp")
+        return [str(vvp), "-m", str(lib_entry("vpi", "icarus")), str(built.executable.resolve()), "-none"]
+    random_start = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
+    return [str(built.executable.resolve()), *random_start]
+
+
+def _bench_environment(design: DesignUnderTest, simulator: Simulator, folder: Path, seed: int) -> dict[str, str]:
+    """What cocotb reads from the environment (as its own runner sets it), and the folder of the exchanged files."""
+    import find_libpython
+    from cocotb_tools.config import pygpi_entry_point
+
+    from trigforge.sim.cosim.bench import FOLDER_VARIABLE
+
+    library = find_libpython.find_libpython()
+    if library is None:
+        raise InputError(f"cocotb needs libpython as a shared library, but {sys.executable} has none")
+    return {
+        **simulator.environment,
+        "GPI_USERS": f"{library};{pygpi_entry_point()}",
+        "PYGPI_PYTHON_BIN": sys.executable,
+        "PYTHONPATH": ":".join(p for p in sys.path if p),
+        "COCOTB_TOPLEVEL": design.top,
+        "COCOTB_TEST_MODULES": f"{__package__}.bench",
+        "COCOTB_RANDOM_SEED": str(seed),
+        "COCOTB_RESULTS_FILE": str(folder / "results.xml"),
+        "COCOTB_TRUST_INERTIAL_WRITES": "1",
+        "COCOTB_REWRITE_ASSERTION_FILES": "",
+        "TOPLEVEL_LANG": "verilog",
+        FOLDER_VARIABLE: str(folder),
+    }
+
+
+def _read_outcome(folder: Path, design: DesignUnderTest, log: Path) -> dict[str, Any]:
+    path = folder / "outcome.json"
+    if not path.is_file():
+        raise CheckError(f"the bench of {design.top!r} must finish, but it stopped; {quote_log(log)}")
+    outcome: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for port, key in ((design.inputs, "input"), (design.outputs, "output")):
+        if outcome["widths"][key] != port.bits:
+            raise CheckError(
+                f"port {port.name} of {design.top!r} must have {port.bits} bits as declared, "
+                f"but the RTL has {outcome['widths'][key]}"
+            )
+    return outcome
+
+
+def _require_defined(design: DesignUnderTest, plan: Plan, trace: Bits) -> None:
+    """Raise `CheckError` at the first output bit that is neither 0 nor 1 once the pipeline is filled."""
+    digits = design.outputs.digits(trace[plan.hold :])[:, ::-1]
+    undefined = (digits != ord("0")) & (digits != ord("1"))
+    if undefined.any():
+        row, position = (int(k) for k in np.argwhere(undefined)[0])
+        element, bit = design.outputs.locate(position)
+        event = int(plan.order[row + plan.hold - design.latency_clocks])
+        raise CheckError(
+            f"every output bit of {design.top!r} must be 0 or 1, but bit {bit} of output {element} is "
+            f"{chr(digits[row, position])} at event {event}; {int(undefined.any(axis=1).sum())} of {len(digits)} "
+            "clocks have undefined bits"
+        )

@@ -1,0 +1,273 @@
+"""Generated RTL in real simulators: equality bit for bit, and every way in which the bench must turn red."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from alkaid.codegen.rtl import RTLModel
+from alkaid.trace import FVArray, trace
+
+from trigforge.errors import CheckError, InputError, MissingToolError
+from trigforge.fixed import IntArray
+from trigforge.sim.cosim import (
+    DesignUnderTest,
+    Port,
+    Simulator,
+    Vectors,
+    Word,
+    compare,
+    find_simulator,
+    make_vectors,
+    simulate,
+)
+
+TOP = "dense"
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Two dense layers of integer weights with a ReLU between: the reference in plain numpy, and its RTL."""
+
+    first: IntArray
+    bias: IntArray
+    second: IntArray
+    zeros: IntArray
+    """Number of low bits of every output that are always zero; the RTL leaves them out."""
+    design: DesignUnderTest
+
+    def __call__(self, words: IntArray) -> IntArray:
+        outputs: IntArray = np.maximum(words @ self.first + self.bias, 0) @ self.second
+        assert not (outputs & ((1 << self.zeros) - 1)).any()
+        return outputs >> self.zeros
+
+    def vectors(self, random: int) -> Vectors:
+        low, high = np.array([w.limits for w in self.design.inputs.words]).T
+        return make_vectors(low, high, random=random, saturating=20, seed=5)
+
+
+def dense(seed: int, folder: Path) -> Dense:
+    """A random network of 5 inputs, 4 hidden units and 3 outputs."""
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(-31, 32, (5, 4)), rng.integers(-31, 32, (4, 3))
+    bias = rng.integers(-63, 64, 4) * 2 + 1
+    signed, integer = rng.integers(0, 2, 5), rng.integers(3, 8, 5)
+    inputs = FVArray.from_kif(signed, integer, np.zeros(5, dtype=int))
+    program = trace(inputs, (inputs @ first + bias).relu() @ second)
+    model = RTLModel(program, folder, TOP, flavor="verilog", latency_cutoff=5, clock_period=5, print_latency=False)
+    model.write()
+    design = DesignUnderTest(
+        sources=tuple(sorted(p for p in (folder / "src").rglob("*.v") if p.stem != f"{TOP}_wrapper")),
+        top=TOP,
+        clock="clk",
+        inputs=Port("model_inp", words_of(program.inp_kifs)),
+        outputs=Port("model_out", words_of(program.out_kifs)),
+        latency_clocks=round(model.latency) + 1,
+    )
+    return Dense(first, bias, second, -program.out_kifs[2].astype(np.int64), design)
+
+
+def words_of(kifs: IntArray) -> tuple[Word, ...]:
+    return tuple(Word(int(k + i + f), bool(k)) for k, i, f in kifs.T)
+
+
+def mutated(design: DesignUnderTest, folder: Path, stem: str, pattern: str, replacement: str) -> DesignUnderTest:
+    """The design with the first match of `pattern` in one of its sources replaced."""
+    folder.mkdir()
+    sources = []
+    for source in design.sources:
+        text = source.read_text()
+        if source.stem == stem:
+            text, count = re.subn(pattern, replacement, text, count=1, flags=re.DOTALL)
+            assert count == 1
+        (folder / source.name).write_text(text)
+        sources.append(folder / source.name)
+    return replace(design, sources=tuple(sources))
+
+
+def found(name: str) -> Simulator:
+    """The simulator; where tools are optional, the test is skipped without it."""
+    try:
+        return find_simulator(name)
+    except MissingToolError as error:
+        if os.environ.get("TRIGFORGE_REQUIRE_TOOLS") == "1":
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module", params=["verilator", "icarus"])
+def simulator(request: pytest.FixtureRequest) -> Simulator:
+    return found(request.param)
+
+
+@pytest.fixture(scope="module")
+def icarus() -> Simulator:
+    return found("icarus")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Dense:
+    return dense(1, tmp_path_factory.mktemp("rtl"))
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("builds") / "with a space"
+
+
+def test_generated_rtl_equals_the_reference(network: Dense, simulator: Simulator, builds: Path) -> None:
+    vectors = network.vectors(300)
+    result = simulate(network.design, vectors.words, simulator, builds)
+    compare("program_vs_rtl", network(vectors.words), result.outputs, vectors.kinds).require()
+    assert result.latency_clocks == network.design.latency_clocks
+    assert (result.ii, result.simulator) == (1, simulator.label)
+    assert result.events_per_second > 0
+    assert result.run_seconds > 0
+    assert len(np.unique(result.outputs, axis=0)) > 200
+
+
+def test_unchanged_sources_are_not_built_again(network: Dense, simulator: Simulator, builds: Path) -> None:
+    words = network.vectors(20).words
+    simulate(network.design, words, simulator, builds)
+    again = simulate(network.design, words, simulator, builds, seed=2, clock_period_ns=3.125)
+    assert (again.build_cached, again.build_seconds) == (True, 0.0)
+    np.testing.assert_array_equal(again.outputs, network(words))
+
+
+def test_a_wrongly_declared_latency_is_caught(network: Dense, simulator: Simulator, builds: Path) -> None:
+    latency = network.design.latency_clocks
+    declared = replace(network.design, latency_clocks=latency + 1)
+    with pytest.raises(CheckError, match=f"'dense' must be {latency + 1} clocks as declared, but {latency} were"):
+        simulate(declared, network.vectors(20).words, simulator, builds)
+
+
+def test_one_flipped_bit_of_a_constant_is_caught(
+    network: Dense, simulator: Simulator, builds: Path, tmp_path: Path
+) -> None:
+    flipped = mutated(network.design, tmp_path / "rtl", "logic1", r"(\d+'b[01]*)0([01]*,)", r"\g<1>1\g<2>")
+    vectors = network.vectors(200)
+    result = simulate(flipped, vectors.words, simulator, builds)
+    assert not result.build_cached
+    level = compare("program_vs_rtl", network(vectors.words), result.outputs, vectors.kinds)
+    assert level.mismatches > 0
+    with pytest.raises(CheckError, match=r"program_vs_rtl .* first at event \d+ \(\w+\), output \d, bit \d+: expected"):
+        level.require()
+
+
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_more_networks_equal_the_reference(seed: int, icarus: Simulator, tmp_path: Path) -> None:
+    other = dense(seed, tmp_path / "rtl")
+    vectors = other.vectors(100)
+    result = simulate(other.design, vectors.words, icarus, tmp_path / "build")
+    compare("program_vs_rtl", other(vectors.words), result.outputs, vectors.kinds).require()
+
+
+def test_an_additional_register_is_caught(network: Dense, icarus: Simulator, builds: Path, tmp_path: Path) -> None:
+    latency = network.design.latency_clocks
+    later = mutated(
+        network.design,
+        tmp_path / "rtl",
+        TOP,
+        r"output reg( \[\d+:0\]) model_out\n(.*)\n\s*model_out(\[\d+:0\]) <=",
+        r"output reg\g<1> model_out\n\g<2>\n model_out <= more; more\g<3> <=",
+    )
+    top = next(s for s in later.sources if s.stem == TOP)
+    top.write_text(top.read_text().replace(");\n", f");\n reg [{later.outputs.bits - 1}:0] more;\n", 1))
+    with pytest.raises(CheckError, match=f"must be {latency} clocks as declared, but {latency + 1} were measured"):
+        simulate(later, network.vectors(20).words, icarus, builds)
+
+
+def test_a_register_on_one_output_only_is_caught(
+    network: Dense, icarus: Simulator, builds: Path, tmp_path: Path
+) -> None:
+    latency = network.design.latency_clocks
+    skewed = mutated(
+        network.design,
+        tmp_path / "rtl",
+        TOP,
+        r"(\n\s*)(model_out\[\d+:0\] <= (\w+)\[\d+:0\];)",
+        r"\g<1>\g<2> model_out[0] <= late; late <= \g<3>[0];",
+    )
+    top = next(s for s in skewed.sources if s.stem == TOP)
+    top.write_text(top.read_text().replace(");\n", ");\n reg late;\n", 1))
+    with pytest.raises(CheckError, match=f"moved after {latency} clocks and settled after {latency + 1}"):
+        simulate(skewed, network.vectors(20).words, icarus, builds)
+
+
+def test_a_design_that_takes_every_other_event_is_caught(
+    network: Dense, icarus: Simulator, builds: Path, tmp_path: Path
+) -> None:
+    halved = mutated(
+        network.design,
+        tmp_path / "rtl",
+        TOP,
+        r"(\n\s*)(model_inp_reg\[\d+:0\] <=)",
+        r"\g<1>busy <= ~busy; if (~busy) \g<2>",
+    )
+    top = next(s for s in halved.sources if s.stem == TOP)
+    top.write_text(top.read_text().replace(");\n", ");\n reg busy = 1'b0;\n", 1))
+    with pytest.raises(CheckError, match=r"must be accepted every clock \(II = 1\), but event \d+ gave"):
+        simulate(halved, network.vectors(20).words, icarus, builds)
+
+
+def test_undefined_output_bits_are_caught(network: Dense, icarus: Simulator, builds: Path, tmp_path: Path) -> None:
+    width = network.design.outputs.words[0].width
+    open_wire = mutated(
+        network.design,
+        tmp_path / "rtl",
+        TOP,
+        r"(\n\s*)(model_out\[\d+:0\] <= \w+\[\d+:0\];)",
+        rf"\g<1>\g<2> model_out[{width + 1}] <= 1'bx;",
+    )
+    with pytest.raises(CheckError, match="output bit of 'dense' must be 0 or 1, but bit 1 of output 1 is X at event 0"):
+        simulate(open_wire, network.vectors(20).words, icarus, builds)
+
+
+def test_rtl_that_does_not_compile_quotes_the_log(
+    network: Dense, simulator: Simulator, builds: Path, tmp_path: Path
+) -> None:
+    broken = mutated(network.design, tmp_path / "rtl", TOP, r"endmodule", "undefined_module u (); endmodule")
+    with pytest.raises(
+        CheckError, match=r"must compile 'dense': .* must succeed, .*build\.log ends: .*undefined_module"
+    ):
+        simulate(broken, network.vectors(5).words, simulator, builds)
+
+
+def test_lint_that_is_not_allowed_stops_the_build(network: Dense, tmp_path: Path) -> None:
+    narrowed = mutated(network.design, tmp_path / "rtl", TOP, r"endmodule", "wire [1:0] w = 3'd5; endmodule")
+    with pytest.raises(CheckError, match=r"must compile 'dense': .*WIDTHTRUNC"):
+        simulate(narrowed, network.vectors(5).words, found("verilator"), tmp_path / "build")
+
+
+def test_ports_of_another_width_are_caught(network: Dense, icarus: Simulator, builds: Path) -> None:
+    wider = Port("model_out", (*network.design.outputs.words, Word(2, False)))
+    with pytest.raises(
+        CheckError, match=f"port model_out of 'dense' must have {wider.bits} bits as declared, but the RTL"
+    ):
+        simulate(replace(network.design, outputs=wider), network.vectors(5).words, icarus, builds)
+
+
+def test_a_port_that_is_not_there_quotes_the_log(network: Dense, icarus: Simulator, builds: Path) -> None:
+    renamed = replace(network.design, outputs=replace(network.design.outputs, name="score"))
+    with pytest.raises(CheckError, match=r"bench of 'dense' must finish, but it stopped; .*run\.log ends: "):
+        simulate(renamed, network.vectors(5).words, icarus, builds)
+
+
+def test_a_simulation_that_takes_too_long_is_ended(network: Dense, icarus: Simulator, builds: Path) -> None:
+    words = network.vectors(50).words
+    simulate(network.design, words, icarus, builds)
+    with pytest.raises(CheckError, match=r"vvp must end within 0\.01 s"):
+        simulate(network.design, words, icarus, builds, timeout_s=0.01)
+
+
+def test_useless_requests_are_refused(network: Dense, tmp_path: Path) -> None:
+    verilator = find_simulator("verilator")
+    with pytest.raises(InputError, match="must have at least one event"):
+        simulate(network.design, np.zeros((0, 5), dtype=np.int64), verilator, tmp_path)
+    with pytest.raises(InputError, match=r"clock_period_ns must be 0\.002\.\.1000000, not 0"):
+        simulate(network.design, network.vectors(1).words, verilator, tmp_path, clock_period_ns=0)
+    assert not list(tmp_path.iterdir())

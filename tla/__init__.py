@@ -1,0 +1,1 @@
+"""Trigger menu, rates, streams and the dijet search in trigger-level data."""
