@@ -36,6 +36,11 @@ class Project(Value):
     targets: Targets = Targets()
     verification: Verification = Verification()
 
+    @property
+    def top(self) -> str:
+        """Name of the HLS function and of the RTL module; never a keyword of either language."""
+        return f"{self.name}_core"
+
 
 def build_folder(projects: Path, name: str) -> Path:
     """Where a project's generated trees go: `<projects>/<name>/build`."""

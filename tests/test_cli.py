@@ -31,7 +31,7 @@ activation_fraction = 2
 CONFIG = """
 [collisions]
 soft_interactions = 600
-hard_interactions = 600
+hard_interactions = 1500
 signal_interactions = 60
 crossings = 16000
 signal_events = 600
@@ -108,7 +108,7 @@ def test_a_run_leaves_every_key_of_the_summary(workshop: Workshop) -> None:
 def test_a_run_leaves_a_report_and_an_hls_project(workshop: Workshop) -> None:
     page = (workshop.folder / "run/report.html").read_text()
     assert "<html" in page
-    assert (workshop.folder / "projects/small/build/hls/firmware/small.cpp").is_file()
+    assert (workshop.folder / "projects/small/build/hls/firmware/small_core.cpp").is_file()
 
 
 def test_the_next_run_keeps_every_stage(workshop: Workshop) -> None:

@@ -32,7 +32,7 @@ PROJECTS = click.option(
 )  # fmt: skip
 CONFIG = click.option("--config", "-c", type=click.Path(path_type=Path), help="TOML file of the run; all has defaults.")
 RECIPE = click.option("--recipe", help="A shipped recipe or a TOML file of one.")
-FRESH = click.option("--fresh", is_flag=True, help="Do the command's own stages again even if nothing changed.")
+FRESH = click.option("--fresh", is_flag=True, help="Do every stage again, even if nothing changed.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
 
@@ -51,7 +51,7 @@ def _stages(group: click.Group, name: str, help_text: str, *targets: str, redo: 
     """Add a command that brings a run up to some stages."""
 
     def command(out: Path, config: Path | None, recipe: str | None, projects: Path, fresh: bool, as_json: bool) -> None:
-        bring_up(out, config, recipe, projects, targets, targets if fresh else redo, as_json)
+        bring_up(out, config, recipe, projects, targets, redo, fresh, as_json)
 
     decorated: Command = command
     for option in (JSON, FRESH, PROJECTS, RECIPE, CONFIG, OUT):
@@ -66,6 +66,7 @@ def bring_up(
     projects: Path,
     targets: Sequence[str],
     redo: Sequence[str],
+    fresh: bool,
     as_json: bool,
 ) -> None:
     """Execute stages of a run and print what they said."""
@@ -73,7 +74,7 @@ def bring_up(
     from trigforge.stages import STAGES
 
     run = open_run(_configuration(out, config, recipe, projects), out, projects)
-    records = execute(run, STAGES, targets, Reporter(), redo)
+    records = execute(run, STAGES, targets, Reporter(), STAGES if fresh else redo)
     if as_json:
         summary = run.path("summary.json")
         stages = {n: {"wall_seconds": r.wall_seconds, "text": r.text} for n, r in records.items()}

@@ -30,7 +30,7 @@ class Reporter:
 
     def line(self, text: str) -> None:
         """Print one line."""
-        self.console.print(text)
+        self.console.print(text, soft_wrap=True, markup=False)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Update]:
