@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -40,14 +41,16 @@ def estimate(design: RtlDesign, folder: Path) -> Resources:
     """
     folder.mkdir(parents=True, exist_ok=True)
     statistics, log = folder / "cells.json", folder / "yosys.log"
-    sources = " ".join(str(path) for path in design.sources)
+    root = Path(os.path.commonpath([folder.resolve(), *(path.resolve() for path in design.sources)]))
+    # The WebAssembly build sees only files below its working folder, under relative names.
+    sources = " ".join(str(path.resolve().relative_to(root)) for path in design.sources)
     script = (
         f"read_verilog {sources}; synth_xilinx -family {FAMILY} -top {design.top} -flatten -noiopad -nodsp; "
-        f"tee -q -o {statistics} stat -json -tech xilinx"
+        f"tee -q -o {statistics.resolve().relative_to(root)} stat -json -tech xilinx"
     )
-    command = [*yosys_command(), "-q", "-l", str(log), "-p", script]
+    command = [*yosys_command(), "-q", "-l", str(log.resolve().relative_to(root)), "-p", script]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+        result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise CheckError(f"yosys did not finish {design.top} within {TIMEOUT_SECONDS} s; see {log}") from None
     if result.returncode:

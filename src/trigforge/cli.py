@@ -167,6 +167,7 @@ def doctor(as_json: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point; turns every user's mistake into one line on stderr and an exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # one order of summation, and no note about it
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     warnings.simplefilter("ignore")
     sys.exit(run_command(arguments))
