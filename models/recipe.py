@@ -35,6 +35,8 @@ class Recipe(Value):
     kl_weight: float = Field(default=0.5, gt=0, lt=1)
     reconstruct: tuple[str, ...] = Field(default=("pt",), min_length=1)
     """The fields that the decoder must reproduce. All are read; angles alone carry no anomaly but much variance."""
+    max_importance: float = Field(default=100.0, gt=0)
+    """Most that a rare word may count in the reconstruction error."""
     epochs: int = Field(default=60, ge=1)
     batch: int = Field(default=2048, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)

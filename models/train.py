@@ -38,7 +38,7 @@ def train(
     values = contract.model_input.to_float(contract.normalise(words)).astype(np.float32)
     scaled = (weights / weights.mean()).astype(np.float32)[:, None]
     cut = int(len(values) * (1 - recipe.validation))
-    vae = build_vae(recipe, contract)
+    vae = build_vae(recipe, word_importance(recipe, contract, values, weights))
     steps = -(-cut // recipe.batch) * recipe.epochs
     schedule = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
     vae.training.compile(optimizer=keras.optimizers.Adam(schedule))
@@ -61,6 +61,23 @@ def train(
         ebops_history=_floats(history["ebops"]),
     )
     return TrainedModel(vae.firmware, contract, record)
+
+
+def word_importance(
+    recipe: Recipe, contract: InputContract, values: npt.NDArray[np.float32], weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Weight (words,) of every word in the reconstruction error: 1 / mean square over all events, padding included.
+
+    So a rare object, such as a muon, counts as much as a common one. It is at most `recipe.max_importance`, and 0 for
+    fields that the recipe does not reconstruct.
+    """
+    names = [field.name for field in contract.fields]
+    unknown = sorted(set(recipe.reconstruct) - set(names))
+    if unknown:
+        raise InputError(f"reconstruct must name fields of the contract ({', '.join(sorted(set(names)))}), not {unknown}")
+    square = np.average(values.astype(np.float64) ** 2, axis=0, weights=weights)
+    asked = np.array([name in recipe.reconstruct for name in names])
+    return np.where(asked, 1.0 / np.maximum(square, 1.0 / recipe.max_importance), 0.0)
 
 
 def _callbacks(recipe: Recipe, progress: Progress | None) -> list[Any]:

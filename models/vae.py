@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from trigforge.contract import InputContract
-from trigforge.errors import InputError
 from trigforge.models.recipe import Recipe
+
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +25,19 @@ class Vae:
     firmware: Any
 
 
-def build_vae(recipe: Recipe, contract: InputContract) -> Vae:
-    """Build the VAE of a recipe for the normalised words of a contract.
+def build_vae(recipe: Recipe, importance: FloatArray) -> Vae:
+    """Build the VAE of a recipe for normalised words of the given `importance` (words,) in the error.
 
     Loss: (1-λ)·MSE + λ·KL with λ = `kl_weight`; KL of N(µ, σ²) from N(0, 1), summed over the latent space; MSE summed
-    over the reconstructed words and divided by the latent dimension, words that are 0 (padding) left out, as in
-    arXiv:2108.03986.
+    over the words with their importance and divided by the latent dimension, words that are 0 (padding) left out, as
+    in arXiv:2108.03986.
     Activations saturate: an input outside the training range cannot wrap to a small score.
     """
     import keras
     from hgq.config import LayerConfigScope, QuantizerConfigScope
     from hgq.layers import QDense, QDot
 
-    q, inputs = recipe.quantisation, contract.words
+    q, inputs = recipe.quantisation, len(importance)
     weights = QuantizerConfigScope(
         place="all", default_q_type="kbi", b0=q.weight_bits, i0=2, overflow_mode="SAT_SYM", round_mode="RND"
     )
@@ -60,7 +61,7 @@ def build_vae(recipe: Recipe, contract: InputContract) -> Vae:
     for i, width in enumerate(reversed(recipe.hidden)):
         decoded = keras.layers.Dense(width, activation="relu", name=f"decoder_{i}")(decoded)
     decoded = keras.layers.Dense(inputs, name="decoder_out")(decoded)
-    decoded = _loss(recipe, contract)([words, decoded, mean, log_variance, sample_weight])
+    decoded = _loss(recipe, importance)([words, decoded, mean, log_variance, sample_weight])
     return Vae(
         keras.Model([words, sample_weight], decoded, name=f"{recipe.name}_training"),
         keras.Model(words, score, name=recipe.name),
@@ -87,15 +88,11 @@ def _sampler(seed: int) -> Any:
     return Sample()
 
 
-def _loss(recipe: Recipe, contract: InputContract) -> Any:
+def _loss(recipe: Recipe, importance: FloatArray) -> Any:
     import keras
     from keras import ops
 
-    names = [field.name for field in contract.fields]
-    unknown = sorted(set(recipe.reconstruct) - set(names))
-    if unknown:
-        raise InputError(f"reconstruct must name fields of the contract ({', '.join(sorted(set(names)))}), not {unknown}")
-    asked = np.array([float(name in recipe.reconstruct) for name in names], dtype=np.float32)
+    asked = importance.astype(np.float32)
 
     class VaeLoss(keras.layers.Layer):  # type: ignore[misc, unused-ignore]
         """Adds the weighted VAE loss and passes the reconstruction on."""

@@ -9,10 +9,11 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from trigforge.notation import GROUP
+from trigforge.notation import GROUP, count
 from trigforge.plots import figures, render
 from trigforge.plots.style import INK, conditions, title_of
-from trigforge.report_tables import Verdict, headlines, tables, verdict, warnings
+from trigforge.report_tables import NOT_COMPARABLE, tables
+from trigforge.report_verdict import headlines, verdict, warnings
 from trigforge.results import Results
 from trigforge.units import crossing_rate_hz
 from trigforge.value import write_atomic
@@ -35,16 +36,19 @@ def render_report(results: Results) -> str:
         lstrip_blocks=True,
     )
     plots = {name: inline_svg(render(figure, "svg"), name) for name, figure in figures(results).items()}
-    proof: Verdict = verdict(results)
     return environment.get_template(TEMPLATE).render(
         results=results,
         conditions=conditions(results),
         crossing_mhz=f"{crossing_rate_hz(results.config.rates.colliding_bunches) / 1e6:.2f}{GROUP}MHz",
         headlines=headlines(results),
-        verdict=proof,
+        verdict=verdict(results),
         warnings=warnings(results),
         tables=tables(results),
         plots=plots,
+        not_comparable=NOT_COMPARABLE,
+        jets_fitted=count(results.jets.jets_fitted),
+        jets_tested=count(results.jets.jets_tested),
+        sqrt_s_tev=f"{results.search.sqrt_s_gev / 1e3:g}",
         rocs=[(f"roc_{i}", title_of(r.name)) for i, r in enumerate(results.performance.rocs, start=1)],
     )
 

@@ -1,4 +1,4 @@
-"""The words and numbers of the report: verdict, headlines, warnings and tables, all as text."""
+"""The tables of the report, all as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from trigforge.models.metrics import Roc
 from trigforge.notation import GROUP, bandwidth, count, duration, number, percent, rate, size, with_error
 from trigforge.plots.style import title_of
 from trigforge.results import Results
-from trigforge.sim.cosim.certificate import LEVELS
 from trigforge.units import crossing_rate_hz
 
 LEVEL_TITLES: Final = {
@@ -25,28 +24,6 @@ NOT_COMPARABLE: Final = (
     "An estimate after technology mapping, multipliers in logic: not comparable with HLS reports or with counts "
     "after place and route."
 )
-FEW_EVENTS: Final = 100.0
-CLOSURE_GOAL: Final = 0.01
-UNLIKELY: Final = 0.01
-STRIKING: Final = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether all levels were compared and agree on every word of the program that the thresholds belong to."""
-
-    ok: bool
-    title: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """One number at the top of the page."""
-
-    name: str
-    value: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,78 +33,6 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     words: int = 1
-
-
-def verdict(results: Results) -> Verdict:
-    """The badge: green only if nothing is missing and nothing differs."""
-    certificate = results.certificate
-    words = sum(level.words for level in certificate.levels)
-    differing = sum(level.mismatches for level in certificate.levels)
-    compared = len(certificate.levels)
-    missing = [name for name in LEVELS if name not in certificate.mismatches()]
-    text = f"{count(differing)} mismatching words of {count(words)} at {compared} levels"
-    if not certificate.ok:
-        first = next(level for level in certificate.levels if level.first is not None)
-        return Verdict(False, f"NOT EXACT: {text}", f"First divergence, {first.name}: {first.first}.")
-    if missing:
-        return Verdict(False, f"INCOMPLETE: {text}", f"Not compared: {', '.join(missing)}.")
-    if certificate.digests.get("program") != results.thresholds.program_digest:
-        return Verdict(False, f"STALE: {text}", "The thresholds belong to another program than the certificate.")
-    kinds = ", ".join(f"{count(n)} {kind}" for kind, n in certificate.vectors.items())
-    return Verdict(True, f"VERIFIED: {text}", f"{count(certificate.events)} test vectors: {kinds}.")
-
-
-def headlines(results: Results) -> tuple[Headline, ...]:
-    """The numbers that a reader looks for first."""
-    row, firmware, resources, fit = results.threshold, results.firmware, results.resources, results.search
-    pure = ""
-    if row.pure_rate_khz is not None:
-        pure = f", pure {rate(1e3 * row.pure_rate_khz, 1e3 * (row.pure_rate_err_khz or 0.0))}"
-    streams = results.streams.rows
-    return (
-        Headline(
-            "Latency",
-            f"{number(firmware.latency_ns)}{GROUP}ns",
-            f"{firmware.latency_clocks} clocks of {number(firmware.clock_ns)}{GROUP}ns, II = {firmware.ii}, "
-            f"measured in simulation; budget {number(firmware.latency_budget_ns)}{GROUP}ns",
-        ),
-        Headline(
-            "Logic",
-            f"{count(resources.lut)} LUT",
-            f"{count(resources.ff)} FF, {count(resources.dsp)} DSP, {count(resources.bram)} BRAM; {resources.estimator}",
-        ),
-        Headline(
-            "Anomaly rate",
-            rate(1e3 * row.rate_khz, 1e3 * row.rate_err_khz),
-            f"score ≥ {row.threshold}{pure}",
-        ),
-        Headline(
-            "Menu",
-            rate(results.rates.or_hz, results.rates.or_err_hz),
-            f"OR of {len(results.rates.seeds)} Level-1 seeds",
-        ),
-        Headline(
-            "Streams",
-            " + ".join(bandwidth(s.bandwidth_mb_s) for s in streams),
-            "; ".join(f"{s.name}: {rate(s.rate_hz)} × {size(s.event_bytes)}" for s in streams),
-        ),
-        Headline(
-            "Jet closure",
-            percent(results.jets.closure_max, results.jets.closure_max_err),
-            f"largest |response − 1| from {CLOSURE_PT_GEV:g}{GROUP}GeV, on events not used in the fit",
-        ),
-        Headline(
-            "Dijet fit",
-            f"χ²/ndf = {number(fit.chi2)}/{fit.ndf}",
-            f"{fit.function}; largest local excess {fit.max_local_significance:.1f}{GROUP}σ at "
-            f"{fit.window.low_gev:g}–{fit.window.high_gev:g}{GROUP}GeV",
-        ),
-    )
-
-
-def warnings(results: Results) -> tuple[str, ...]:
-    """What a reader must keep in mind."""
-    return tuple(dict.fromkeys([*_firmware_warnings(results), *results.rates.notes, *_physics_warnings(results)]))
 
 
 def tables(results: Results) -> dict[str, Table]:
@@ -160,31 +65,7 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
             yield from flatten(value, f"{prefix}{key}.")
         else:
             shown = ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
-            yield f"{prefix}{key}", shown if shown else "(default)"
-
-
-def _firmware_warnings(results: Results) -> Iterator[str]:
-    firmware = results.firmware
-    if firmware.latency_ns > firmware.latency_budget_ns:
-        yield (
-            f"the latency of {number(firmware.latency_ns)} ns is above its budget of "
-            f"{number(firmware.latency_budget_ns)} ns"
-        )
-
-
-def _physics_warnings(results: Results) -> Iterator[str]:
-    row, jets, fit = results.threshold, results.jets, results.search
-    if row.effective_events < FEW_EVENTS:
-        yield f"only {number(row.effective_events)} effective background events lie above the threshold"
-    yield from results.streams.notes
-    if jets.closure_max - jets.closure_max_err > CLOSURE_GOAL:
-        yield f"the jet energy scale does not close within {100 * CLOSURE_GOAL:g} %"
-    if fit.p_value < UNLIKELY:
-        yield f"the dijet fit is poor: p = {number(fit.p_value, 2)}"
-    if fit.max_local_significance > STRIKING:
-        yield (
-            f"the dijet spectrum has an excess of {fit.max_local_significance:.1f} σ (local) although no signal was put in"
-        )
+            yield f"{prefix}{key}", shown or "(default)"
 
 
 def _separation(results: Results) -> Table:
@@ -245,8 +126,9 @@ def _levels(results: Results) -> Table:
 
 
 def _vectors(results: Results) -> Table:
-    rows = [(kind, count(n)) for kind, n in results.certificate.vectors.items()]
-    return Table(("vectors", "events"), (*rows, ("all", count(results.certificate.events))))
+    certificate = results.certificate
+    events = (count(n) for n in (*certificate.vectors.values(), certificate.events))
+    return Table(("test vectors", *certificate.vectors, "all"), (("events", *events),))
 
 
 def _firmware(results: Results) -> Table:
@@ -258,10 +140,10 @@ def _firmware(results: Results) -> Table:
         ("DSP", count(r.dsp)),
         ("block RAM", count(r.bram)),
         ("carry chains", count(r.carry)),
-        ("latency", f"{f.latency_clocks} clocks = {number(f.latency_ns)}{GROUP}ns"),
-        ("latency budget", f"{number(f.latency_budget_ns)}{GROUP}ns"),
+        ("latency", f"{f.latency_clocks} clocks = {f.latency_ns:g}{GROUP}ns"),
+        ("latency budget", f"{f.latency_budget_ns:g}{GROUP}ns"),
         ("initiation interval", f"{f.ii} clock{'s' if f.ii > 1 else ''}"),
-        ("clock", f"{number(f.clock_ns)}{GROUP}ns ({number(1e3 / f.clock_ns)}{GROUP}MHz)"),
+        ("clock", f"{f.clock_ns:g}{GROUP}ns ({number(1e3 / f.clock_ns)}{GROUP}MHz)"),
         ("emulator", f"{number(f.emulator_mega_events_per_second)} million events/s"),
         ("RTL simulation", f"{count(round(f.rtl_events_per_second))} events/s"),
     )
@@ -273,7 +155,7 @@ def _threshold(results: Results) -> Table:
     pure = "–" if row.pure_rate_khz is None else rate(1e3 * row.pure_rate_khz, 1e3 * (row.pure_rate_err_khz or 0.0))
     accepted = row.rate_khz * 1e3 / crossing_rate_hz(table.colliding_bunches)
     rows = (
-        ("target", rate(1e3 * results.config.rates.target_rate_khz)),
+        ("target", f"{results.config.rates.target_rate_khz:g}{GROUP}kHz"),
         ("threshold", f"score ≥ {row.threshold}"),
         ("total rate", rate(1e3 * row.rate_khz, 1e3 * row.rate_err_khz)),
         ("pure rate", pure),
@@ -340,10 +222,10 @@ def _jets(results: Results) -> Table:
             worst = max(members, key=lambda b: abs(b.response - 1) / b.response_err)
             rows.append(
                 (
-                    f"{low:g} – {high:g}",
+                    _span(low, high),
                     count(len(members)),
                     _closure_text(worst.response, worst.response_err),
-                    f"{worst.pt_low_gev:g} – {worst.pt_high_gev:g}",
+                    _span(worst.pt_low_gev, worst.pt_high_gev),
                     f"({with_error(100 * uneven.residual, 100 * uneven.residual_err)}){GROUP}%" if uneven else "–",
                 )
             )
@@ -354,8 +236,8 @@ def _jets(results: Results) -> Table:
 def _closure(results: Results) -> Table:
     rows = (
         (
-            f"{b.abs_eta_low:g} – {b.abs_eta_high:g}",
-            f"{b.pt_low_gev:g} – {b.pt_high_gev:g}",
+            _span(b.abs_eta_low, b.abs_eta_high),
+            _span(b.pt_low_gev, b.pt_high_gev),
             with_error(b.response, b.response_err),
             _closure_text(b.response, b.response_err),
             f"{(b.response - 1) / b.response_err:+.1f}".replace("-", "−"),
@@ -366,6 +248,11 @@ def _closure(results: Results) -> Table:
     )
     head = ("|η|", "true pT [GeV]", "response", "response − 1", "pull [σ]", "resolution", "effective jets")
     return Table(head, tuple(rows), words=2)
+
+
+def _span(low: float, high: float) -> str:
+    """A range that stays on one line."""
+    return f"{low:g}\u00a0–\u00a0{high:g}"
 
 
 def _closure_text(response: float, error: float) -> str:
@@ -381,9 +268,9 @@ def _dijet(results: Results) -> Table:
         ("χ² (−2 ln λ) / ndf", f"{number(fit.chi2)} / {fit.ndf}"),
         ("p-value of the fit", number(fit.p_value, 2)),
         ("F-test p-values", ", ".join(number(p, 2) for p in fit.f_test) or "not needed"),
-        ("mass range", f"{fit.edges_gev[0]:g} – {fit.edges_gev[-1]:g}{GROUP}GeV, {len(fit.contents)} bins"),
+        ("mass range", f"{_span(fit.edges_gev[0], fit.edges_gev[-1])}{GROUP}GeV, {len(fit.contents)} bins"),
         ("effective events", number(fit.effective_events)),
-        ("most significant window", f"{w.low_gev:g} – {w.high_gev:g}{GROUP}GeV"),
+        ("most significant window", f"{_span(w.low_gev, w.high_gev)}{GROUP}GeV"),
         ("observed in it", rate(w.observed)),
         ("expected in it", rate(w.expected, w.expected_err)),
         ("local significance", f"{fit.max_local_significance:.2f}{GROUP}σ"),

@@ -67,7 +67,7 @@ def make_program(run: Run, update: Update) -> str:
     trained = load_trained(run.path("model"))
     project = run.config.project
     update(0.1, "hls4ml")
-    graph = convert(trained.keras, project.targets, run.build / "hls", project.name)
+    graph = convert(trained.keras, project.targets, run.build / "hls", project.top)
     update(0.4, "g++ csim")
     compile_csim(graph)
     update(0.8, "lowering")
@@ -86,7 +86,7 @@ def make_program(run: Run, update: Update) -> str:
 def make_rtl(run: Run, update: Update) -> str:
     """Write the RTL."""
     update(0.1, "pipelining")
-    design = write_rtl(load_program(run), run.config.project.targets, run.build / "rtl", run.config.project.name)
+    design = write_rtl(load_program(run), run.config.project.targets, run.build / "rtl", run.config.project.top)
     return f"{design.input_bits} bits in, {design.output_bits} out, {design.latency_clocks} clocks: {run.build / 'rtl'}"
 
 
@@ -105,7 +105,7 @@ def make_certificate(run: Run, update: Update) -> str:
     design = read_design(run)
     update(0.05, f"trainer and csim on {len(vectors)} vectors")
     values = trained.contract.model_input.to_float(trained.contract.normalise(vectors.words))
-    csim = load_csim(run.build / "hls", project.name, len(program.inputs), len(program.outputs))(values)
+    csim = load_csim(run.build / "hls", project.top, len(program.inputs), len(program.outputs))(values)
     words = program(vectors.words)
     emulator = compile_emulator(program, run.path("firmware"))
     start = time.monotonic()
@@ -169,7 +169,7 @@ def verification_vectors(run: Run, contract: InputContract) -> Vectors:
 
 def read_design(run: Run) -> RtlDesign:
     """The RTL as it lies on disk."""
-    return read_rtl(load_program(run), run.build / "rtl", run.config.project.name)
+    return read_rtl(load_program(run), run.build / "rtl", run.config.project.top)
 
 
 def device_under_test(design: RtlDesign) -> DesignUnderTest:

@@ -1,0 +1,66 @@
+"""The plots of a run: pure functions from `Results` to matplotlib figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from matplotlib.figure import Figure
+
+from trigforge.plots import offline, performance, rates
+from trigforge.plots.style import plot_style
+from trigforge.results import Results
+from trigforge.value import write_atomic
+
+PLOTS: Final[Mapping[str, Callable[[Results], Figure]]] = MappingProxyType(
+    {
+        "score_spectrum": performance.spectrum_plot,
+        "training": performance.training_plot,
+        "threshold": rates.threshold_plot,
+        "menu_rates": rates.menu_plot,
+        "menu_overlap": rates.overlap_plot,
+        "streams": rates.streams_plot,
+        "jet_response": offline.response_plot,
+        "jet_closure": offline.closure_plot,
+        "jet_resolution": offline.resolution_plot,
+        "dijet_mass": offline.dijet_plot,
+    }
+)
+"""Every plot of which a run has one; ROC curves there are as many as signals, `roc_1`, `roc_2` …"""
+
+TALK_DPI: Final = 200
+
+
+def figures(results: Results) -> dict[str, Figure]:
+    """All plots of a run by name, `roc_1` … first."""
+    with plot_style():
+        curves = enumerate(results.performance.rocs, start=1)
+        drawn = {f"roc_{i}": performance.roc_plot(results, curve) for i, curve in curves}
+        return drawn | {name: draw(results) for name, draw in PLOTS.items()}
+
+
+def render(figure: Figure, form: str) -> bytes:
+    """The file of a figure as `svg`, `png` or `pdf`, the same bytes for the same figure."""
+    stamps: dict[str, dict[str, Any]] = {
+        "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "png": {"Software": None},
+    }
+    buffer = BytesIO()
+    solid: dict[str, Any] = {} if form == "svg" else {"facecolor": "white"}
+    with plot_style():
+        figure.savefig(buffer, format=form, metadata=stamps[form], dpi=TALK_DPI, **solid)
+    return buffer.getvalue()
+
+
+def save_plots(results: Results, folder: Path) -> tuple[Path, ...]:
+    """Write every plot as PNG and PDF for talks; returns the files."""
+    files = []
+    for name, figure in figures(results).items():
+        for form in ("png", "pdf"):
+            files.append(folder / f"{name}.{form}")
+            write_atomic(files[-1], render(figure, form))
+    return tuple(files)
