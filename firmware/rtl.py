@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from trigforge.errors import InputError
-from trigforge.value import Value
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Targets
+from trigforge.value import Value
 
 INPUT_PORT = "model_inp"
 OUTPUT_PORT = "model_out"

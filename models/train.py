@@ -74,7 +74,9 @@ def word_importance(
     names = [field.name for field in contract.fields]
     unknown = sorted(set(recipe.reconstruct) - set(names))
     if unknown:
-        raise InputError(f"reconstruct must name fields of the contract ({', '.join(sorted(set(names)))}), not {unknown}")
+        raise InputError(
+            f"reconstruct must name fields of the contract ({', '.join(sorted(set(names)))}), not {unknown}"
+        )
     square = np.average(values.astype(np.float64) ** 2, axis=0, weights=weights)
     asked = np.array([name in recipe.reconstruct for name in names])
     return np.where(asked, 1.0 / np.maximum(square, 1.0 / recipe.max_importance), 0.0)

@@ -26,8 +26,10 @@ def test_the_wheel_holds_every_tracked_file_of_the_packages(tmp_path: Path) -> N
         "trigforge/" + path.removeprefix("src/trigforge/") for path in listed.stdout.splitlines() if path not in links
     }
     (wheel,) = tmp_path.glob("*.whl")
-    packed = set(zipfile.ZipFile(wheel).namelist())
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
     assert {path for path in tracked if not path.endswith(".gitkeep")} <= packed
     assert not any(name.startswith(("tests/", "models/")) for name in packed)
     (source,) = tmp_path.glob("*.tar.gz")
-    assert any(name.endswith("/LICENSE") for name in tarfile.open(source).getnames())
+    with tarfile.open(source) as archive:
+        assert any(name.endswith("/LICENSE") for name in archive.getnames())
