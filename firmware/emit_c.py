@@ -22,6 +22,7 @@ from trigforge.firmware.circuit import (
     alignment,
     width_needed,
 )
+from trigforge.fixed import FixedType
 
 VECTOR_BYTES = 64
 
@@ -38,23 +39,41 @@ static inline v look(const lane_t *table, v index) {{
     return r;
 }}
 {tables}
-static inline void block(const int32_t *w, int64_t *out) {{
-    v x[INPUTS];
-    for (int k = 0; k < INPUTS; ++k) for (int e = 0; e < LANES; ++e) x[k][e] = w[e * INPUTS + k];
+static const int32_t LOW[INPUTS] = {{{low}}}, HIGH[INPUTS] = {{{high}}};
+/* Evaluates LANES events; whether all their words are in range. */
+static inline bool block(const int32_t *w, int64_t *out) {{
+    v x[INPUTS], bad = {{}};
+    for (int k = 0; k < INPUTS; ++k) {{
+        for (int e = 0; e < LANES; ++e) x[k][e] = w[e * INPUTS + k];
+        bad |= (x[k] < LOW[k]) | (x[k] > HIGH[k]);
+    }}
 {body}
+    lane_t any = 0;
     for (int e = 0; e < LANES; ++e) {{
+        any |= bad[e];
 {stores}
     }}
+    return any == 0;
 }}
-extern "C" void run(const int32_t *words, int64_t n, int64_t *out) {{
+static int64_t first_bad(const int32_t *words, int64_t i, int64_t n) {{
+    for (; i < n; ++i)
+        for (int k = 0; k < INPUTS; ++k)
+            if (words[i * INPUTS + k] < LOW[k] || words[i * INPUTS + k] > HIGH[k]) return i;
+    return -1;
+}}
+/* The first event with a word out of range, or -1; outputs from its block on are then undefined. */
+extern "C" int64_t run(const int32_t *words, int64_t n, int64_t *out) {{
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) block(words + i * INPUTS, out + i * OUTPUTS);
-    if (i == n) return;
-    int32_t in_tail[LANES * INPUTS] = {{}};
+    for (; i + LANES <= n; i += LANES)
+        if (!block(words + i * INPUTS, out + i * OUTPUTS)) return first_bad(words, i, n);
+    if (i == n) return -1;
+    int32_t in_tail[LANES * INPUTS];
     int64_t out_tail[LANES * OUTPUTS];
-    std::memcpy(in_tail, words + i * INPUTS, sizeof(int32_t) * (n - i) * INPUTS);
-    block(in_tail, out_tail);
+    for (int e = 0; e < LANES; ++e)
+        std::memcpy(in_tail + e * INPUTS, words + (i + e < n ? i + e : i) * INPUTS, sizeof(int32_t) * INPUTS);
+    if (!block(in_tail, out_tail)) return first_bad(words, i, n);
     std::memcpy(out + i * OUTPUTS, out_tail, sizeof(int64_t) * (n - i) * OUTPUTS);
+    return -1;
 }}
 """
 
@@ -66,17 +85,19 @@ def lane_bits(circuit: Circuit) -> int:
     return 32 if widest <= 31 else 64
 
 
-def c_source(circuit: Circuit, input_fractions: Sequence[int]) -> str:
-    """A C++ source whose `run(words, n, out)` evaluates the circuit on int32 mantissas (n, inputs)."""
-    bits = lane_bits(circuit)
+def c_source(circuit: Circuit, types: Sequence[FixedType]) -> str:
+    """A C++ source whose `run(words, n, out)` evaluates the circuit on int32 mantissas (n, inputs) of these types."""
+    bits, fractions = lane_bits(circuit), [t.fraction for t in types]
     nodes = circuit.nodes
-    body = [f"    const v n{i} = {_expression(node, i, nodes, input_fractions)};" for i, node in enumerate(nodes)]
+    body = [f"    const v n{i} = {_expression(node, i, nodes, fractions)};" for i, node in enumerate(nodes)]
     return FRAME.format(
         lane=f"int{bits}_t",
         bytes=VECTOR_BYTES,
         lanes=VECTOR_BYTES * 8 // bits,
         inputs=max(circuit.inputs, 1),
         outputs=len(circuit.outputs),
+        low=", ".join(str(t.low) for t in types),
+        high=", ".join(str(t.high) for t in types),
         tables="\n".join(_table(i, node) for i, node in enumerate(nodes) if isinstance(node.operation, Lookup)),
         body="\n".join(body),
         stores="\n".join(_store(k, circuit) for k in range(len(circuit.outputs))),

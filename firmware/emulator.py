@@ -36,34 +36,41 @@ class Emulator:
 
     def __call__(self, words: npt.ArrayLike, threads: int | None = None) -> IntArray:
         """Output words (n, outputs) for input words (n, inputs); integer input of any layout is accepted."""
-        array = np.ascontiguousarray(words, dtype=np.int32)
-        if array.ndim != 2 or array.shape[1] != len(self.program.inputs):
-            raise InputError(f"words must have the shape (n, {len(self.program.inputs)}), not {array.shape}")
-        low = np.array([t.low for t in self.program.inputs])
-        high = np.array([t.high for t in self.program.inputs])
-        if len(array) and ((array.min(axis=0) < low) | (array.max(axis=0) > high)).any():
-            raise InputError("words must lie in the ranges of the program's inputs; encode them with the contract")
+        given, width = np.asarray(words), len(self.program.inputs)
+        if given.ndim != 2 or given.shape[1] != width or given.dtype.kind not in "iu":
+            raise InputError(f"words must be integers of shape (n, {width}), not {given.dtype} of shape {given.shape}")
+        array = np.ascontiguousarray(given, dtype=np.int32)
+        if array.dtype.itemsize < given.dtype.itemsize and not np.array_equal(array, given):
+            raise InputError("words must fit into 32 bits; encode them with the contract")
         out = np.empty((len(array), len(self.program.outputs)), dtype=np.int64)
         workers = max(1, threads or os.cpu_count() or 1)
         edges = np.linspace(0, len(array), workers + 1).astype(int)
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(lambda span: self._run(array[span[0] : span[1]], out[span[0] : span[1]]), _pairs(edges)))
+            bad = list(pool.map(lambda span: self._run(array, out, *span), _pairs(edges)))
+        first = next((event for event in bad if event >= 0), None)
+        if first is not None:
+            raise InputError(
+                f"the words of event {first} must lie in the ranges of the program's inputs; "
+                "encode them with the contract"
+            )
         return out
 
-    def _run(self, words: npt.NDArray[np.int32], out: IntArray) -> None:
-        self.library.run(words.ctypes.data, ctypes.c_int64(len(words)), out.ctypes.data)
+    def _run(self, words: npt.NDArray[np.int32], out: IntArray, start: int, stop: int) -> int:
+        """Evaluate events `start..stop`; the first of them with a word out of range, or -1."""
+        bad = self.library.run(words[start:].ctypes.data, stop - start, out[start:].ctypes.data)
+        return -1 if bad < 0 else start + int(bad)
 
 
 def compile_emulator(program: IntegerProgram, cache: Path) -> Emulator:
     """Compile a program, or take it from the folder `cache`; safe when several processes compile at once."""
-    source = c_source(program.circuit, [t.fraction for t in program.inputs])
+    source = c_source(program.circuit, program.inputs)
     key = hashlib.sha256("\0".join((source, *FLAGS, os.uname().nodename)).encode()).hexdigest()[:24]
     library = cache / f"emulator-{key}.so"
     if not library.is_file():
         _compile(source, library)
     loaded = ctypes.CDLL(str(library))
     loaded.run.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
-    loaded.run.restype = None
+    loaded.run.restype = ctypes.c_int64
     return Emulator(program, loaded, lane_bits(program.circuit))
 
 

@@ -121,10 +121,24 @@ def _quantizer(node: Any, inputs: list[Symbols]) -> Symbols:
 
 def _dense(node: Any, inputs: list[Symbols]) -> Symbols:
     (values,) = inputs
-    result = values @ _weight(node, "weight")
+    result = matmul(values, _weight(node, "weight"))
     if "bias" in node.weights:
         result = result + _weight(node, "bias")
     return _cast_result(node, _accumulated(node, result))
+
+
+def matmul(values: Symbols, matrix: npt.NDArray[np.float64]) -> Symbols:
+    """`values @ matrix`, exact.
+
+    alkaid 0.8.2 looks groups of one-bit values up in tables addressed by the values themselves, which is wrong for a
+    value that is a lone sign bit (0 or -1): then it must add instead.
+    """
+    from alkaid.trace import FVArray
+
+    k, i, f = values.kif
+    if ((k == 1) & (k + i + f == 1)).any():
+        values = FVArray(values, {**values.solver_options, "binary_lut": False}, hwconf=values.hwconf)
+    return values @ matrix
 
 
 def _activation(node: Any, inputs: list[Symbols]) -> Symbols:

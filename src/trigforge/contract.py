@@ -7,7 +7,7 @@ scales or another word order cannot differ between them.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from functools import partial
 
 import awkward as ak
 import numpy as np
@@ -229,10 +229,8 @@ def _decode(collection: Collection, block: IntArray) -> ak.Array:
     return ak.unflatten(ak.zip({name: column[present] for name, column in values.items()}), counts)
 
 
-def _kinematics(**scales: Any) -> tuple[Field, ...]:
-    """The words pt, eta, phi of one kind of object."""
-    pt_bits, eta_max, eta_lsb, phi_steps = (scales[k] for k in ("pt_bits", "eta_max", "eta_lsb", "phi_steps"))
-    eta_bits = 9 if eta_lsb == units.MUON_ETA_LSB else 8
+def kinematics(*, pt_bits: int, eta_max: int, eta_bits: int, eta_lsb: float, phi_steps: int) -> tuple[Field, ...]:
+    """The words pt (0.5 GeV), eta (`-eta_max..eta_max` steps of `eta_lsb`) and phi (2π / `phi_steps`) of an object."""
     return (
         Field(
             name="pt",
@@ -263,14 +261,14 @@ def level1_contract() -> InputContract:
     Scales of the CMS global trigger: pt in 0.5 GeV; calorimeter η in 0.087/2, φ in 2π/144; muon η in 0.010875, φ in
     2π/576. MET has no η, its word is 0.
     """
-    calo = {"eta_lsb": units.CALO_ETA_LSB, "phi_steps": units.CALO_PHI_STEPS}
-    muon = {"eta_lsb": units.MUON_ETA_LSB, "phi_steps": units.MUON_PHI_STEPS}
+    calo = partial(kinematics, eta_bits=8, eta_lsb=units.CALO_ETA_LSB, phi_steps=units.CALO_PHI_STEPS)
+    muon = partial(kinematics, eta_bits=9, eta_lsb=units.MUON_ETA_LSB, phi_steps=units.MUON_PHI_STEPS)
     return InputContract(
         name="level1-57",
         collections=(
-            Collection(name="L1MET", count=1, fields=_kinematics(pt_bits=12, eta_max=0, **calo)),
-            Collection(name="L1EG", count=4, fields=_kinematics(pt_bits=9, eta_max=69, **calo)),
-            Collection(name="L1Mu", count=4, fields=_kinematics(pt_bits=9, eta_max=225, **muon)),
-            Collection(name="L1Jet", count=10, fields=_kinematics(pt_bits=11, eta_max=115, **calo)),
+            Collection(name="L1MET", count=1, fields=calo(pt_bits=12, eta_max=0)),
+            Collection(name="L1EG", count=4, fields=calo(pt_bits=9, eta_max=69)),
+            Collection(name="L1Mu", count=4, fields=muon(pt_bits=9, eta_max=225)),
+            Collection(name="L1Jet", count=10, fields=calo(pt_bits=11, eta_max=115)),
         ),
     )

@@ -1,4 +1,4 @@
-"""The event samples of a run: where they lie, which half trains and which half measures."""
+"""The event samples of a run: where they lie, which of them train and which measure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from trigforge.pipeline import Run
 
 BACKGROUND = "background"
 SPLIT_SEED = 20260101
+TRAINING_SHARE = 0.35
 
 
 def events_file(name: str) -> str:
@@ -26,8 +27,8 @@ def events_file(name: str) -> str:
 
 
 def split(events: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Masks (n,) of the events that train and of those that measure: a fixed random half each."""
-    training = np.random.default_rng(SPLIT_SEED).random(events) < 0.5
+    """Masks (n,) of the events that train and of the others, that measure: a fixed random choice."""
+    training = np.random.default_rng(SPLIT_SEED).random(events) < TRAINING_SHARE
     return training, ~training
 
 

@@ -15,7 +15,6 @@ from trigforge.firmware.synthesis import Resources
 from trigforge.models.recipe import find_recipe
 from trigforge.models.trained import RECORD_FILE, TrainingRecord
 from trigforge.pipeline import Run, Stage, read_records
-from trigforge.report import write_report
 from trigforge.results import FirmwareSummary, Performance, Results
 from trigforge.samples import BACKGROUND, events_file
 from trigforge.sim.cosim import Certificate
@@ -51,12 +50,17 @@ def collect(run: Run) -> Results:
 
 
 def make_report(run: Run, update: Update) -> str:
-    """Write `results.json`, `summary.json` and `report.html`."""
+    """Write `results.json`, `summary.json`, `report.html` and the plots for talks."""
+    from trigforge.plots import save_plots
+    from trigforge.report import write_report
+
     results = collect(run)
     results.save(run.path("results.json"))
     write_atomic(run.path("summary.json"), json.dumps(results.summary(), indent=1) + "\n")
     update(0.2, "plots")
     write_report(results, run.path("report.html"))
+    update(0.6, "plots for talks")
+    save_plots(results, run.path("plots"))
     return f"{run.path('summary.json')}, {run.path('report.html')}"
 
 

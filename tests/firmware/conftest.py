@@ -11,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-from trigforge.contract import Collection, InputContract, _kinematics
+from trigforge.contract import Collection, InputContract, kinematics
 from trigforge.firmware.hls import Csim, compile_csim, convert
 from trigforge.firmware.lower import lower
 from trigforge.firmware.program import IntegerProgram
@@ -21,15 +21,15 @@ from trigforge.models.recipe import Quantisation, Recipe
 from trigforge.models.train import train
 from trigforge.models.trained import TrainedModel
 
-CALO = {"pt_bits": 10, "eta_max": 100, "eta_lsb": 0.0435, "phi_steps": 144}
+CALO = {"pt_bits": 10, "eta_max": 100, "eta_bits": 8, "eta_lsb": 0.0435, "phi_steps": 144}
 
 
 def small_contract() -> InputContract:
     return InputContract(
         name="small",
         collections=(
-            Collection(name="L1MET", count=1, fields=_kinematics(**{**CALO, "eta_max": 0})),
-            Collection(name="L1Jet", count=3, fields=_kinematics(**CALO)),
+            Collection(name="L1MET", count=1, fields=kinematics(**{**CALO, "eta_max": 0})),
+            Collection(name="L1Jet", count=3, fields=kinematics(**CALO)),
         ),
     )
 

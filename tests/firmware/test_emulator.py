@@ -47,10 +47,19 @@ def test_wide_programs_use_wide_lanes(cache: Path) -> None:
 
 def test_words_outside_their_types_are_refused(cache: Path) -> None:
     emulator = compile_emulator(random_program(1), cache)
-    with pytest.raises(InputError, match="words must lie in the ranges of the program's inputs"):
-        emulator(np.full((1, 4), 10**6))
-    with pytest.raises(InputError, match=r"words must have the shape \(n, 4\), not \(2, 3\)"):
+    for events, bad in ((1, 0), (40, 33), (64, 5), (1000, 999)):
+        words = np.zeros((events, 4), int)
+        words[bad, 2] = 10**6
+        with pytest.raises(
+            InputError, match=rf"the words of event {bad} must lie in the ranges of the program's inputs"
+        ):
+            emulator(words)
+    with pytest.raises(InputError, match=r"words must be integers of shape \(n, 4\), not int64 of shape \(2, 3\)"):
         emulator(np.zeros((2, 3), int))
+    with pytest.raises(InputError, match="words must fit into 32 bits"):
+        emulator(np.full((3, 4), 2**33))
+    with pytest.raises(InputError, match="not float64 of shape"):
+        emulator(np.zeros((3, 4)))
 
 
 def test_a_missing_compiler_is_named(tmp_path, monkeypatch) -> None:

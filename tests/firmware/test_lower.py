@@ -6,11 +6,12 @@ import warnings
 
 import numpy as np
 import pytest
+from alkaid.trace import FVArray
 from numpy.testing import assert_array_equal
 
 from trigforge.contract import level1_contract
 from trigforge.errors import ExactnessError
-from trigforge.firmware.lower import cast, fixed_type, lower, normalised, word_symbols
+from trigforge.firmware.lower import cast, fixed_type, lower, matmul, normalised, word_symbols
 from trigforge.firmware.program import trace_program
 from trigforge.fixed import FixedType, Overflow, Rounding
 
@@ -32,7 +33,7 @@ def test_the_learnt_widths_differ_between_elements(converted: Converted) -> None
 
 def test_the_program_equals_alkaids_own_tracer(converted: Converted) -> None:
     from alkaid.converter import trace_model
-    from alkaid.trace import FVArray, HWConfig, trace
+    from alkaid.trace import HWConfig, trace
 
     contract = converted.trained.contract
     kind, ones = contract.model_input, np.ones(contract.words, int)
@@ -67,6 +68,19 @@ def test_the_normaliser_in_the_program_is_the_contracts() -> None:
     program = trace_program(symbols, normalised(symbols, fitted), types)
     expected = fitted.model_input.to_float(fitted.normalise(words))
     assert_array_equal(program.to_float(program(words)), expected)
+
+
+def test_lone_sign_bits_are_summed_exactly() -> None:
+    rng = np.random.default_rng(8)
+    types = [FixedType(signed=True, width=1, integer=1)] * 8 + [FixedType(signed=False, width=1, integer=1)] * 8
+    ones = np.ones(16, int)
+    symbols = FVArray.from_kif(
+        np.array([t.signed for t in types]).astype(int), 1 - np.array([t.signed for t in types]), 0 * ones
+    )
+    matrix = rng.integers(-9, 10, (16, 4)) / 2.0
+    program = trace_program(symbols, matmul(symbols, matrix), types)
+    words = rng.integers(0, 2, (500, 16)) * np.array([-1 if t.signed else 1 for t in types])
+    assert_array_equal(program.to_float(program(words)), words @ matrix)
 
 
 def test_another_contract_is_refused(converted: Converted) -> None:
