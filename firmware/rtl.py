@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from trigforge.errors import InputError
+from trigforge.firmware.design import Port, RtlDesign, Word
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Targets
 from trigforge.value import Value
@@ -17,37 +18,6 @@ INPUT_PORT = "model_inp"
 OUTPUT_PORT = "model_out"
 CLOCK_PORT = "clk"
 DESIGN_FILE = "design.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """Where a word lies in a packed port; the first word is in the least significant bits. Width 0: no wires."""
-
-    width: int
-    signed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RtlDesign:
-    """Verilog sources of a pipeline that takes an event a clock, and the packing of its two ports."""
-
-    folder: Path
-    top: str
-    sources: tuple[Path, ...]
-    inputs: tuple[Lane, ...]
-    outputs: tuple[Lane, ...]
-    latency_clocks: int
-    """Clock edges from an input word to its output word."""
-
-    @property
-    def input_bits(self) -> int:
-        """Width of the input port."""
-        return sum(lane.width for lane in self.inputs)
-
-    @property
-    def output_bits(self) -> int:
-        """Width of the output port."""
-        return sum(lane.width for lane in self.outputs)
 
 
 class DesignRecord(Value):
@@ -90,14 +60,14 @@ def read_rtl(program: IntegerProgram, folder: Path, top: str) -> RtlDesign:
     if not sources:
         raise InputError(f"{folder} must hold the Verilog of {top!r}; 'trigforge build' writes it")
     return RtlDesign(
-        folder=folder,
-        top=top,
         sources=sources,
-        inputs=_lanes(program.comb.inp_kifs),
-        outputs=_lanes(program.comb.out_kifs),
+        top=top,
+        clock=CLOCK_PORT,
+        inputs=_port(INPUT_PORT, program.comb.inp_kifs),
+        outputs=_port(OUTPUT_PORT, program.comb.out_kifs),
         latency_clocks=record.latency_clocks,
     )
 
 
-def _lanes(kifs: np.ndarray) -> tuple[Lane, ...]:
-    return tuple(Lane(int(k + i + f), bool(k)) for k, i, f in kifs.T)
+def _port(name: str, kifs: npt.NDArray[np.int64]) -> Port:
+    return Port(name, tuple(Word(int(k + i + f), bool(k)) for k, i, f in kifs.T))

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field
 
 from trigforge.errors import CheckError, MissingToolError
-from trigforge.firmware.rtl import RtlDesign
+from trigforge.firmware.design import RtlDesign
 from trigforge.value import Value
 
 FAMILY = "xcup"

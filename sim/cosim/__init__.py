@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from trigforge.sim.cosim.certificate import LEVELS, Certificate, Divergence, LevelResult, compare
 from trigforge.sim.cosim.cosim import CosimResult, simulate
-from trigforge.sim.cosim.design import DesignUnderTest, Port, Word
 from trigforge.sim.cosim.simulators import Simulator, SimulatorName, available_simulators, find_simulator
 from trigforge.sim.cosim.vectors import Vectors, make_vectors
 
@@ -12,14 +11,11 @@ __all__ = [
     "LEVELS",
     "Certificate",
     "CosimResult",
-    "DesignUnderTest",
     "Divergence",
     "LevelResult",
-    "Port",
     "Simulator",
     "SimulatorName",
     "Vectors",
-    "Word",
     "available_simulators",
     "compare",
     "find_simulator",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trigforge.errors import CheckError, InputError
-from trigforge.sim.cosim.design import DesignUnderTest
+from trigforge.firmware.design import RtlDesign
 from trigforge.sim.cosim.process import run_logged
 from trigforge.sim.cosim.simulators import Simulator, SimulatorName
 
@@ -36,7 +36,7 @@ class Build:
     log: Path
 
 
-def build(design: DesignUnderTest, simulator: Simulator, folder: Path, timeout_s: float) -> Build:
+def build(design: RtlDesign, simulator: Simulator, folder: Path, timeout_s: float) -> Build:
     """Compile `design` into `folder`, unless the same sources, simulator and settings were compiled there before.
 
     Raises `CheckError` with the end of the build's log if the design does not compile.
@@ -61,14 +61,14 @@ def child_environment(additions: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(foreign)} | dict(additions)
 
 
-def _digest(design: DesignUnderTest, simulator: Simulator) -> str:
+def _digest(design: RtlDesign, simulator: Simulator) -> str:
     from cocotb_tools.config import libs_dir
 
     settings = (simulator.label, str(simulator.executable), ALLOWED_LINT, _SPLIT, _MAKE_SETTINGS, str(libs_dir))
     return hashlib.sha256(f"{design.digest}{settings!r}".encode()).hexdigest()
 
 
-def _compile(design: DesignUnderTest, simulator: Simulator, scratch: Path, log: Path, timeout_s: float) -> Path:
+def _compile(design: RtlDesign, simulator: Simulator, scratch: Path, log: Path, timeout_s: float) -> Path:
     sources = [str(source.resolve()) for source in design.sources]
     if simulator.name is SimulatorName.ICARUS:
         commands, product = _icarus(design, simulator, scratch, sources)
@@ -83,9 +83,7 @@ def _compile(design: DesignUnderTest, simulator: Simulator, scratch: Path, log: 
     return product
 
 
-def _icarus(
-    design: DesignUnderTest, simulator: Simulator, scratch: Path, sources: list[str]
-) -> tuple[list[list[str]], Path]:
+def _icarus(design: RtlDesign, simulator: Simulator, scratch: Path, sources: list[str]) -> tuple[list[list[str]], Path]:
     settings, product = scratch / "settings.f", scratch / "simulation"
     settings.write_text(f"+timescale+{_TIMESCALE}\n", encoding="utf-8")
     options = ["-g2012", "-s", design.top, "-f", str(settings), "-o", str(product)]
@@ -93,7 +91,7 @@ def _icarus(
 
 
 def _verilator(
-    design: DesignUnderTest, simulator: Simulator, scratch: Path, sources: list[str]
+    design: RtlDesign, simulator: Simulator, scratch: Path, sources: list[str]
 ) -> tuple[list[list[str]], Path]:
     from cocotb_tools.config import libs_dir, share_dir
 
@@ -111,7 +109,7 @@ def _verilator(
     return [verilate, make], scratch / "simulation"
 
 
-def _public_ports(design: DesignUnderTest) -> str:
+def _public_ports(design: RtlDesign) -> str:
     """A control file that opens the top's ports to cocotb and nothing else, so that all else is optimised."""
     ports = (design.clock, design.inputs.name, design.outputs.name)
     lines = [f'public_flat_rw -module "{design.top}" -var "{port}"' for port in ports]

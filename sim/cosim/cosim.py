@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from trigforge.errors import CheckError, InputError
+from trigforge.firmware.design import Bits, RtlDesign
 from trigforge.fixed import IntArray
 from trigforge.sim.cosim.build import Build, build, child_environment
-from trigforge.sim.cosim.design import Bits, DesignUnderTest
 from trigforge.sim.cosim.process import quote_log, run_logged
 from trigforge.sim.cosim.simulators import Simulator, SimulatorName
 from trigforge.sim.cosim.timing import Plan, measure_latency, require_interval_one
@@ -41,7 +41,7 @@ class CosimResult:
 
 
 def simulate(
-    design: DesignUnderTest,
+    design: RtlDesign,
     words: IntArray,
     simulator: Simulator,
     build_dir: Path,
@@ -81,7 +81,7 @@ def simulate(
 
 
 def _run(
-    design: DesignUnderTest,
+    design: RtlDesign,
     simulator: Simulator,
     built: Build,
     stimulus: Bits,
@@ -123,7 +123,7 @@ def _command(simulator: Simulator, built: Build, seed: int) -> list[str]:
     return [str(built.executable.resolve()), *random_start]
 
 
-def _bench_environment(design: DesignUnderTest, simulator: Simulator, folder: Path, seed: int) -> dict[str, str]:
+def _bench_environment(design: RtlDesign, simulator: Simulator, folder: Path, seed: int) -> dict[str, str]:
     """What cocotb reads from the environment (as its own runner sets it), and the folder of the exchanged files."""
     import find_libpython
     from cocotb_tools.config import pygpi_entry_point
@@ -149,7 +149,7 @@ def _bench_environment(design: DesignUnderTest, simulator: Simulator, folder: Pa
     }
 
 
-def _read_outcome(folder: Path, design: DesignUnderTest, log: Path) -> dict[str, Any]:
+def _read_outcome(folder: Path, design: RtlDesign, log: Path) -> dict[str, Any]:
     path = folder / "outcome.json"
     if not path.is_file():
         raise CheckError(f"the bench of {design.top!r} must finish, but it stopped; {quote_log(log)}")
@@ -163,7 +163,7 @@ def _read_outcome(folder: Path, design: DesignUnderTest, log: Path) -> dict[str,
     return outcome
 
 
-def _require_defined(design: DesignUnderTest, plan: Plan, trace: Bits) -> None:
+def _require_defined(design: RtlDesign, plan: Plan, trace: Bits) -> None:
     """Raise `CheckError` at the first output bit that is neither 0 nor 1 once the pipeline is filled."""
     digits = design.outputs.digits(trace[plan.hold :])[:, ::-1]
     undefined = (digits != ord("0")) & (digits != ord("1"))

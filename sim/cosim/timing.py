@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trigforge.errors import CheckError
-from trigforge.sim.cosim.design import Bits, DesignUnderTest
+from trigforge.firmware.design import Bits, RtlDesign
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Plan:
         return trace[self.prologue + latency : self.prologue + latency + self.events]
 
 
-def measure_latency(plan: Plan, trace: Bits, design: DesignUnderTest) -> int:
+def measure_latency(plan: Plan, trace: Bits, design: RtlDesign) -> int:
     """Clock edges from a changed input to the changed output, equal for all probes and as declared.
 
     Raises `CheckError` if it is not as declared, differs between outputs or events, or no probe changes the output.

@@ -13,11 +13,12 @@ import numpy as np
 from trigforge.contract import InputContract, level1_contract
 from trigforge.errors import InputError
 from trigforge.events import read_events, write_events
+from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.emulator import compile_emulator
 from trigforge.firmware.hls import compile_csim, convert, load_csim
 from trigforge.firmware.lower import lower
 from trigforge.firmware.program import IntegerProgram, Provenance
-from trigforge.firmware.rtl import CLOCK_PORT, INPUT_PORT, OUTPUT_PORT, RtlDesign, read_rtl, write_rtl
+from trigforge.firmware.rtl import read_rtl, write_rtl
 from trigforge.firmware.synthesis import estimate
 from trigforge.fixed import IntArray
 from trigforge.models.metrics import FloatArray
@@ -28,7 +29,7 @@ from trigforge.pipeline import Run
 from trigforge.results import FirmwareSummary
 from trigforge.samples import BACKGROUND, encode, events_file, load_program, split
 from trigforge.sim.collisions.simulate import simulate
-from trigforge.sim.cosim import Certificate, DesignUnderTest, Port, Vectors, Word, compare, find_simulator, make_vectors
+from trigforge.sim.cosim import Certificate, Vectors, compare, find_simulator, make_vectors
 from trigforge.sim.cosim import simulate as cosimulate
 from trigforge.ui import Update
 from trigforge.value import write_atomic
@@ -88,7 +89,9 @@ def make_rtl(run: Run, update: Update) -> str:
     """Write the RTL."""
     update(0.1, "pipelining")
     design = write_rtl(load_program(run), run.config.project.targets, run.build / "rtl", run.config.project.top)
-    return f"{design.input_bits} bits in, {design.output_bits} out, {design.latency_clocks} clocks: {run.build / 'rtl'}"
+    return (
+        f"{design.inputs.bits} bits in, {design.outputs.bits} out, {design.latency_clocks} clocks: {run.build / 'rtl'}"
+    )
 
 
 def make_estimate(run: Run, update: Update) -> str:
@@ -117,7 +120,7 @@ def make_certificate(run: Run, update: Update) -> str:
     update(0.15, f"building the {project.verification.simulator} model")
     simulator = find_simulator(project.verification.simulator)
     rtl = cosimulate(
-        device_under_test(design),
+        design,
         vectors.words,
         simulator,
         run.build / "sim" / project.verification.simulator,
@@ -141,7 +144,7 @@ def make_certificate(run: Run, update: Update) -> str:
             "contract": trained.contract.digest,
             "model": trained.record.model_digest,
             "program": program.digest,
-            "rtl": device_under_test(design).digest,
+            "rtl": design.digest,
         },
     )
     certificate.save(run.path("firmware", "certificate.json"))
@@ -175,22 +178,10 @@ def read_design(run: Run) -> RtlDesign:
     return read_rtl(load_program(run), run.build / "rtl", run.config.project.top)
 
 
-def device_under_test(design: RtlDesign) -> DesignUnderTest:
-    """A design as the co-simulation sees it."""
-    return DesignUnderTest(
-        sources=design.sources,
-        top=design.top,
-        clock=CLOCK_PORT,
-        inputs=Port(INPUT_PORT, tuple(Word(lane.width, lane.signed) for lane in design.inputs)),
-        outputs=Port(OUTPUT_PORT, tuple(Word(lane.width, lane.signed) for lane in design.outputs)),
-        latency_clocks=design.latency_clocks,
-    )
-
-
 def rtl_state(run: Run) -> str:
     """Digest of the RTL sources on disk: an edited file is verified again."""
     try:
-        return device_under_test(read_design(run)).digest
+        return read_design(run).digest
     except InputError:
         return ""
 

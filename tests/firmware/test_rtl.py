@@ -19,9 +19,9 @@ def test_the_ports_hold_every_wired_bit(tmp_path: Path) -> None:
     program = random_program(3)
     design = write_rtl(program, Targets(), tmp_path / "rtl", "dut")
     text = (tmp_path / "rtl/src/dut.v").read_text()
-    assert f"[{design.input_bits - 1}:0] model_inp" in text
-    assert f"[{design.output_bits - 1}:0] model_out" in text
-    assert len(design.inputs) == len(program.inputs)
+    assert f"[{design.inputs.bits - 1}:0] model_inp" in text
+    assert f"[{design.outputs.bits - 1}:0] model_out" in text
+    assert len(design.inputs.words) == len(program.inputs)
 
 
 def test_writing_again_replaces_what_was_there(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_yosys_counts_at_least_the_pipeline_registers(tmp_path: Path) -> None:
     found = estimate(design, tmp_path / "a b" / "yosys")
     assert found.lut > 0
     assert found.dsp == 0
-    assert 0 < found.ff <= (design.input_bits + design.output_bits) * design.latency_clocks
+    assert 0 < found.ff <= (design.inputs.bits + design.outputs.bits) * design.latency_clocks
     assert found.estimator.startswith("Yosys ")
 
 

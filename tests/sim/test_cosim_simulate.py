@@ -13,18 +13,9 @@ from alkaid.codegen.rtl import RTLModel
 from alkaid.trace import FVArray, trace
 
 from trigforge.errors import CheckError, InputError, MissingToolError
+from trigforge.firmware.design import Port, RtlDesign, Word
 from trigforge.fixed import IntArray
-from trigforge.sim.cosim import (
-    DesignUnderTest,
-    Port,
-    Simulator,
-    Vectors,
-    Word,
-    compare,
-    find_simulator,
-    make_vectors,
-    simulate,
-)
+from trigforge.sim.cosim import Simulator, Vectors, compare, find_simulator, make_vectors, simulate
 
 TOP = "dense"
 
@@ -38,7 +29,7 @@ class Dense:
     second: IntArray
     zeros: IntArray
     """Number of low bits of every output that are always zero; the RTL leaves them out."""
-    design: DesignUnderTest
+    design: RtlDesign
 
     def __call__(self, words: IntArray) -> IntArray:
         outputs: IntArray = np.maximum(words @ self.first + self.bias, 0) @ self.second
@@ -60,7 +51,7 @@ def dense(seed: int, folder: Path) -> Dense:
     program = trace(inputs, (inputs @ first + bias).relu() @ second)
     model = RTLModel(program, folder, TOP, flavor="verilog", latency_cutoff=5, clock_period=5, print_latency=False)
     model.write()
-    design = DesignUnderTest(
+    design = RtlDesign(
         sources=tuple(sorted(p for p in (folder / "src").rglob("*.v") if p.stem != f"{TOP}_wrapper")),
         top=TOP,
         clock="clk",
@@ -75,7 +66,7 @@ def words_of(kifs: IntArray) -> tuple[Word, ...]:
     return tuple(Word(int(k + i + f), bool(k)) for k, i, f in kifs.T)
 
 
-def mutated(design: DesignUnderTest, folder: Path, stem: str, pattern: str, replacement: str) -> DesignUnderTest:
+def mutated(design: RtlDesign, folder: Path, stem: str, pattern: str, replacement: str) -> RtlDesign:
     """The design with the first match of `pattern` in one of its sources replaced."""
     folder.mkdir()
     sources = []

@@ -11,17 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trigforge.errors import CheckError
+from trigforge.firmware.design import Bits, Port, RtlDesign, Word
 from trigforge.fixed import IntArray
-from trigforge.sim.cosim import DesignUnderTest, Port, Word
-from trigforge.sim.cosim.design import Bits
 from trigforge.sim.cosim.timing import Plan, measure_latency, require_interval_one
 
 PORT = Port("p", (Word(8, False), Word(8, False)))
 EVENTS = 100
 
 
-def design(latency: int) -> DesignUnderTest:
-    return DesignUnderTest((Path("top.v"),), "top", "clk", PORT, PORT, latency)
+def design(latency: int) -> RtlDesign:
+    return RtlDesign((Path("top.v"),), "top", "clk", PORT, PORT, latency)
 
 
 def pipeline(plan: Plan, latencies: tuple[int, int], function: Callable[[IntArray], IntArray]) -> Bits:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trigforge.errors import InputError
-from trigforge.sim.cosim import DesignUnderTest, Port, Word
+from trigforge.firmware.design import Port, RtlDesign, Word
 
 WORDS = st.lists(st.builds(Word, width=st.integers(0, 62), signed=st.booleans()), min_size=1, max_size=6)
 
@@ -71,18 +71,18 @@ def test_designs_must_have_sources_registers_and_bits(tmp_path: Path) -> None:
     port = Port("p", (Word(1, False),))
     source = tmp_path / "top.v"
     with pytest.raises(InputError, match="'top' must have at least one source file"):
-        DesignUnderTest((), "top", "clk", port, port, 1)
+        RtlDesign((), "top", "clk", port, port, 1)
     with pytest.raises(InputError, match="latency_clocks of 'top' must be at least 1, not 0"):
-        DesignUnderTest((source,), "top", "clk", port, port, 0)
+        RtlDesign((source,), "top", "clk", port, port, 0)
     with pytest.raises(InputError, match="port 'empty' of 'top' must have at least one bit"):
-        DesignUnderTest((source,), "top", "clk", port, Port("empty", (Word(0, False),)), 1)
+        RtlDesign((source,), "top", "clk", port, Port("empty", (Word(0, False),)), 1)
     with pytest.raises(InputError, match=r"top\.v of 'top' cannot be read"):
-        _ = DesignUnderTest((source,), "top", "clk", port, port, 1).digest
+        _ = RtlDesign((source,), "top", "clk", port, port, 1).digest
 
 
 def test_the_digest_follows_the_contents(tmp_path: Path) -> None:
     port, source = Port("p", (Word(1, False),)), tmp_path / "top.v"
-    design = DesignUnderTest((source,), "top", "clk", port, port, 1)
+    design = RtlDesign((source,), "top", "clk", port, port, 1)
     source.write_text("module top; endmodule\n")
     before = design.digest
     assert design.digest == before

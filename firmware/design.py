@@ -1,4 +1,4 @@
-"""What a co-simulation needs to know of a design: its sources, its two packed ports and its latency."""
+"""`RtlDesign`: a pipeline's sources, its two packed ports and its latency; what is synthesised and simulated."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
-class DesignUnderTest:
+class RtlDesign:
     """A pipeline that takes one event a clock: `latency_clocks` registers lie between input and output port."""
 
     sources: tuple[Path, ...]
