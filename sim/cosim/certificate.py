@@ -112,6 +112,14 @@ class Certificate(Value):
                 f"the certificate of {self.name!r} must hold the levels {', '.join(missing)}, but does not"
             )
 
+    def require_latency(self, budget_ns: float) -> None:
+        """Raise `CheckError` if the measured latency exceeds the budget in nanoseconds."""
+        if self.latency_ns > budget_ns:
+            raise CheckError(
+                f"the latency of {self.name!r} must be at most {budget_ns:g} ns, but {self.latency_clocks} clocks of "
+                f"{self.clock_ns:g} ns are {self.latency_ns:g} ns; raise logic_per_stage or the budget"
+            )
+
 
 def compare(level: str, expected: IntArray, got: IntArray, kinds: npt.NDArray[np.str_]) -> LevelResult:
     """Compare integer words of shape (n, outputs) exactly; `kinds` (n,) labels the events.

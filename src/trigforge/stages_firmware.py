@@ -29,7 +29,7 @@ from trigforge.pipeline import Run
 from trigforge.results import FirmwareSummary
 from trigforge.samples import BACKGROUND, encode, events_file, load_program, split
 from trigforge.sim.collisions.simulate import simulate
-from trigforge.sim.cosim import Certificate, Vectors, compare, find_simulator, make_vectors
+from trigforge.sim.cosim import LEVELS, Certificate, Vectors, compare, find_simulator, make_vectors
 from trigforge.sim.cosim import simulate as cosimulate
 from trigforge.ui import Update
 from trigforge.value import write_atomic
@@ -148,7 +148,8 @@ def make_certificate(run: Run, update: Update) -> str:
         },
     )
     certificate.save(run.path("firmware", "certificate.json"))
-    certificate.require("trainer_vs_csim", "csim_vs_program", "program_vs_emulator", "program_vs_rtl")
+    certificate.require(*LEVELS)
+    certificate.require_latency(project.targets.latency_budget_ns)
     FirmwareSummary(
         clock_ns=project.targets.clock_ns,
         latency_clocks=rtl.latency_clocks,

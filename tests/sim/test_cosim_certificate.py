@@ -117,3 +117,12 @@ def test_certificates_that_contradict_themselves_are_refused(tmp_path: Path) -> 
         Certificate.parse(data | {"levels": []}, "c.json")
     with pytest.raises(InputError, match="levels of a certificate must be distinct"):
         Certificate.parse(data | {"levels": data["levels"] * 2}, "c.json")
+
+
+def test_a_latency_above_the_budget_fails() -> None:
+    made = certificate(compare("program_vs_rtl", WORDS, WORDS, KINDS))
+    made.require_latency(17.5)
+    with pytest.raises(
+        CheckError, match=r"the latency of 'jets' must be at most 17 ns, but 7 clocks of 2\.5 ns are 17\.5 ns; raise"
+    ):
+        made.require_latency(17.0)
