@@ -217,6 +217,7 @@ def test_ctrl_c_keeps_finished_stages(workshop: Workshop, tmp_path: Path) -> Non
     command = [sys.executable, "-m", "trigforge", "train", *where, *workshop.config, "--recipe", str(recipe)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
+        assert "config" in process.stderr.readline()
         assert "kept" in process.stderr.readline()
         time.sleep(12)
         process.send_signal(signal.SIGINT)

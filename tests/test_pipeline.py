@@ -53,10 +53,12 @@ def kitchen() -> Kitchen:
 
 
 def run_with(folder: Path, seed: int = 1, rate: float = 10.0) -> Run:
+    """A run of a configuration; its lock is given back at once."""
     config = RunConfig()
     config = config.model_copy(update={"collisions": config.collisions.model_copy(update={"seed": seed})})
     config = config.model_copy(update={"rates": config.rates.model_copy(update={"target_rate_khz": rate})})
-    return open_run(config, folder / "run", folder / "projects")
+    with open_run(config, folder / "run", folder / "projects") as run:
+        return run
 
 
 def test_only_what_a_target_needs_is_done(kitchen: Kitchen, tmp_path: Path) -> None:
@@ -113,4 +115,14 @@ def test_a_failed_stage_leaves_no_record(kitchen: Kitchen, tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"output folder .*file/run must be writable: Not a directory; choose another"):
-        open_run(RunConfig(), tmp_path / "file" / "run", tmp_path)
+        open_run(RunConfig(), tmp_path / "file" / "run", tmp_path).__enter__()
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    with open_run(RunConfig(), tmp_path / "run", tmp_path / "projects"):
+        with pytest.raises(InputError, match=r"/run must not be in use by another trigforge process; wait for it or"):
+            open_run(RunConfig(), tmp_path / "run", tmp_path / "projects").__enter__()
+        with pytest.raises(InputError, match=r"projects/vae_l1/build must not be in use"):
+            open_run(RunConfig(), tmp_path / "other", tmp_path / "projects").__enter__()
+    with open_run(RunConfig(), tmp_path / "run", tmp_path / "projects") as run:
+        assert run.path("run.json").is_file()

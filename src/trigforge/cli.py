@@ -70,33 +70,19 @@ def bring_up(
     as_json: bool,
 ) -> None:
     """Execute stages of a run and print what they said."""
+    from trigforge.config import choose_config
     from trigforge.pipeline import execute, open_run
     from trigforge.stages import STAGES
 
-    run = open_run(_configuration(out, config, recipe, projects), out, projects)
-    records = execute(run, STAGES, targets, Reporter(), STAGES if fresh else redo)
+    reporter = Reporter()
+    chosen, origin = choose_config(out, config, recipe, projects)
+    reporter.line(f"config               {origin}")
+    with open_run(chosen, out, projects) as run:
+        records = execute(run, STAGES, targets, reporter, STAGES if fresh else redo)
     if as_json:
         summary = run.path("summary.json")
         stages = {n: {"wall_seconds": r.wall_seconds, "text": r.text} for n, r in records.items()}
         _print_json(json.loads(summary.read_text()) if "report" in targets else {"stages": stages})
-
-
-def _configuration(out: Path, config: Path | None, recipe: str | None, projects: Path) -> Any:
-    """The given configuration, else that of the run in `out`, else the default; a project file fills in its part."""
-    from trigforge.config import RunConfig
-    from trigforge.firmware.project import Project
-    from trigforge.models.recipe import find_recipe
-
-    stored = out / "run.json"
-    source = config or (stored if stored.is_file() else None)
-    chosen = RunConfig.load(source) if source else RunConfig()
-    project_file = projects / chosen.project.name / "project.toml"
-    if source is None and project_file.is_file():
-        chosen = chosen.model_copy(update={"project": Project.load(project_file)})
-    if recipe is not None:
-        chosen = chosen.model_copy(update={"project": chosen.project.model_copy(update={"recipe": recipe})})
-    find_recipe(chosen.project.recipe)
-    return chosen
 
 
 _stages(app, "run", "Do everything: events, model, firmware, certificate, rates, stream, search, report.", "report")

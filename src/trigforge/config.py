@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 from pydantic import Field
 
 from trigforge.firmware.project import Project
+from trigforge.models.recipe import find_recipe, shipped_recipes
 from trigforge.sim.collisions.simulate import CollisionConfig
 from trigforge.units import DEFAULT_COLLIDING_BUNCHES, ORBIT_BUNCHES
 from trigforge.value import Value
+
+STORED: Final = "run.json"
+"""Where a run keeps its configuration."""
 
 
 class RateConfig(Value):
@@ -27,3 +34,25 @@ class RunConfig(Value):
     collisions: CollisionConfig = CollisionConfig()
     project: Project = Project(name="vae_l1")
     rates: RateConfig = RateConfig()
+
+
+def choose_config(out: Path, given: Path | None, recipe: str | None, projects: Path) -> tuple[RunConfig, str]:
+    """The configuration of a run, and where it comes from.
+
+    That is the `given` file, else what the run in `out` was made with, else the defaults with the project's own
+    `project.toml`; `recipe` replaces the project's. Files that it names become absolute, since it is stored.
+    """
+    stored = out / STORED
+    source = given or (stored if stored.is_file() else None)
+    config, origin = (RunConfig.load(source), str(source)) if source else (RunConfig(), "defaults")
+    project, rates = config.project, config.rates
+    project_file = projects / project.name / "project.toml"
+    if source is None and project_file.is_file():
+        project, origin = Project.load(project_file), f"defaults, {project_file}"
+    asked = recipe or project.recipe
+    find_recipe(asked)
+    if asked not in shipped_recipes():
+        asked = str(Path(asked).resolve())
+    menu = str(Path(rates.menu).resolve()) if rates.menu else ""
+    chosen = {"project": project.model_copy(update={"recipe": asked}), "rates": rates.model_copy(update={"menu": menu})}
+    return config.model_copy(update=chosen), origin

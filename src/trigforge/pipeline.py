@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from trigforge import __version__
-from trigforge.config import RunConfig
+from trigforge.config import STORED, RunConfig
 from trigforge.errors import InputError
 from trigforge.firmware.project import build_folder
 from trigforge.ui import Reporter, Update
@@ -65,24 +67,34 @@ class StageRecord(Value):
     text: str
 
 
-def open_run(config: RunConfig, folder: Path, projects: Path) -> Run:
-    """A run in `folder`, which is made and proved writable."""
-    for place in (folder, build_folder(projects, config.project.name)):
-        _make_writable(place)
-    config.save(folder / "run.json")
-    return Run(config, folder, projects)
+@contextmanager
+def open_run(config: RunConfig, folder: Path, projects: Path) -> Iterator[Run]:
+    """A run in `folder`, which is made, proved writable and kept from other processes, as is its build folder."""
+    with ExitStack() as locks:
+        for place in (folder, build_folder(projects, config.project.name)):
+            locks.enter_context(_locked(place))
+        config.save(folder / STORED)
+        yield Run(config, folder, projects)
 
 
-def _make_writable(folder: Path) -> None:
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder; the lock goes with the process, however that ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        lock = (folder / ".lock").open("w")
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
         raise InputError(f"output folder {folder} must be writable: {error.strerror}; choose another --out") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{folder} must not be in use by another trigforge process; wait for it or choose another folder"
+            ) from None
+        yield
 
 
 def execute(
