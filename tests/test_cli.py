@@ -31,9 +31,9 @@ activation_fraction = 2
 CONFIG = """
 [collisions]
 soft_interactions = 600
-hard_interactions = 1500
+hard_interactions = 4000
 signal_interactions = 60
-crossings = 16000
+crossings = 20000
 signal_events = 600
 signals = ["a_to_4l", "lq_to_btau"]
 pileup = 8.0
