@@ -34,7 +34,7 @@ def train(
 
     if len(words) < 10 * contract.words:
         raise InputError(f"training needs at least {10 * contract.words} events, not {len(words)}; generate more")
-    keras.utils.set_random_seed(recipe.seed)
+    _make_deterministic(recipe.seed)
     values = contract.model_input.to_float(contract.normalise(words)).astype(np.float32)
     scaled = (weights / weights.mean()).astype(np.float32)[:, None]
     cut = int(len(values) * (1 - recipe.validation))
@@ -61,6 +61,17 @@ def train(
         ebops_history=_floats(history["ebops"]),
     )
     return TrainedModel(vae.firmware, contract, record)
+
+
+def _make_deterministic(seed: int) -> None:
+    """Fixed seeds and deterministic operations; TensorFlow repeats to the last bit only on one thread."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
 
 
 def word_importance(

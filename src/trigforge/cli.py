@@ -18,6 +18,15 @@ from trigforge.errors import CheckError, InputError
 from trigforge.ui import Reporter
 
 EXIT_CHECK, EXIT_INPUT, EXIT_INTERRUPT = 1, 2, 130
+ENVIRONMENT = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # One thread and one order of summation, so that a training repeats to the last bit.
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+}
+"""Set for the libraries unless the user set them."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Command = Callable[..., None]
@@ -152,9 +161,8 @@ def doctor(as_json: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point; turns every user's mistake into one line on stderr and an exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # one order of summation, and no note about it
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     warnings.simplefilter("ignore")
     sys.exit(run_command(arguments))
 
