@@ -17,6 +17,7 @@ from trigforge.events import read_events
 from trigforge.fixed import IntArray
 from trigforge.models.metrics import FloatArray, Roc, baseline_scores, efficiency, roc, threshold_at_fpr
 from trigforge.models.trained import CONTRACT_FILE
+from trigforge.notation import bandwidth, rate, size
 from trigforge.pipeline import Run
 from trigforge.results import Performance, Spectrum
 from trigforge.samples import BACKGROUND, Scored, events_file, load_program, score_samples
@@ -120,7 +121,8 @@ def make_streams(run: Run, update: Update) -> str:
     ledger = measure_streams(final_menu(run), scored.background, scored.scores, corrections, path, options)
     ledger.save(run.path("tla", "streams.json"))
     return "; ".join(
-        f"{r.name} {r.rate_hz:.0f} Hz × {r.event_bytes / 1e3:.3g} kB = {r.bandwidth_mb_s:.3g} MB/s" for r in ledger.rows
+        f"{r.name} {rate(r.rate_hz, r.rate_err_hz)} × {size(r.event_bytes)} = {bandwidth(r.bandwidth_mb_s)}"
+        for r in ledger.rows
     )
 
 
