@@ -33,8 +33,8 @@ $(STAMP): pyproject.toml | check-tools
 
 # Said before anything is downloaded.
 check-tools:
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.10 or newer, or set PYTHON=..." >&2; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "error: $$($(PYTHON) --version) is too old; trigforge needs Python 3.10 or newer, set PYTHON=..." >&2; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer, or set PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $$($(PYTHON) --version) is too old; trigforge needs Python 3.11 or newer, set PYTHON=..." >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) has no venv module; install it (Debian: apt install python3-venv)" >&2; exit 2; }
 	@for tool in g++ make perl; do command -v $$tool >/dev/null || { echo "error: $$tool not found; install it (Debian: apt install g++ make perl)" >&2; exit 2; }; done
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -35,7 +35,7 @@ class Leg(Value):
         return self
 
 
-class Quantity(str, Enum):
+class Quantity(StrEnum):
     """What a pair cut is on; the mass is that of massless objects."""
 
     MASS = "mass"

@@ -7,7 +7,7 @@ Level-1 bits and the anomaly score; no detector data.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 
 import awkward as ak
@@ -29,7 +29,7 @@ COMPRESSION = uproot.ZSTD(5)
 CHUNK_EVENTS = 50_000
 
 
-class Container(str, Enum):
+class Container(StrEnum):
     """How the events lie in the ROOT file."""
 
     TTREE = "TTree"

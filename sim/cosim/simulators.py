@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from importlib import metadata, util
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from trigforge.errors import InputError, MissingToolError
 Version = tuple[int, int]
 
 
-class SimulatorName(str, Enum):
+class SimulatorName(StrEnum):
     """The simulators that the bench runs on."""
 
     VERILATOR = "verilator"
@@ -87,7 +87,7 @@ def available_simulators(cache: Path | None = None) -> tuple[Simulator, ...]:
     for name in SimulatorName:
         try:
             found.append(find_simulator(name, cache))
-        except MissingToolError:  # noqa: PERF203 - there are two simulators
+        except MissingToolError:
             continue
     return tuple(found)
 

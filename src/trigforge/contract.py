@@ -6,7 +6,7 @@ scales or another word order cannot differ between them.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from functools import partial
 
 import awkward as ak
@@ -21,7 +21,7 @@ from .fixed import FixedType, IntArray, Overflow, Rounding
 from .value import Value
 
 
-class OutOfRange(str, Enum):
+class OutOfRange(StrEnum):
     """What `InputContract.encode` does with a value beyond a field's range."""
 
     REFUSE = "refuse"

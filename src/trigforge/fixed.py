@@ -5,7 +5,7 @@ A value is a pair (mantissa, fraction bits): mantissa · 2^-fraction. Mantissas 
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ MAX_WIDTH = 62
 """Widest type: every intermediate then fits into int64."""
 
 
-class Rounding(str, Enum):
+class Rounding(StrEnum):
     """What happens to fraction bits that a type does not hold; the names are `ap_fixed`'s."""
 
     TRN = "TRN"
@@ -39,7 +39,7 @@ class Rounding(str, Enum):
     """To nearest, ties to even."""
 
 
-class Overflow(str, Enum):
+class Overflow(StrEnum):
     """What happens to a value outside the range of a type; the names are `ap_fixed`'s."""
 
     WRAP = "WRAP"
