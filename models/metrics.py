@@ -30,10 +30,13 @@ class Roc(Value):
     auc: Measured
 
 
-def roc(name: str, background: FloatArray, weights: FloatArray, signal: FloatArray) -> Roc:
+def roc(
+    name: str, background: FloatArray, weights: FloatArray, signal: FloatArray, groups: IntArray | None = None
+) -> Roc:
     """ROC of scores (n,) and (m,) with background weights (n,); ties count one half (Mann-Whitney).
 
-    Error of the area: variance of the two samples' placements (DeLong), background weighted.
+    Error of the area: variance of the two samples' placements (DeLong), background weighted. Background events of the
+    same group (n,) share an interaction: their deviations add before they are squared.
     """
     if not len(background) or not len(signal):
         raise InputError(f"a ROC needs background and signal events, not {len(background)} and {len(signal)}")
@@ -49,7 +52,9 @@ def roc(name: str, background: FloatArray, weights: FloatArray, signal: FloatArr
     at_least = len(signal) - np.searchsorted(sorted_signal, background, "left")
     placement_background = 0.5 * (above + at_least) / len(signal)
     variance = placement_signal.var() / len(signal)
-    variance += float(np.sum((weights * (placement_background - area)) ** 2)) / total**2
+    deviations = weights * (placement_background - area)
+    together = deviations if groups is None else np.bincount(groups, deviations)
+    variance += float(np.sum(together**2)) / total**2
     cuts = np.unique(np.concatenate([_cuts(signal), _cuts(background)]))[::-1]
     false = (total - cumulative[np.searchsorted(sorted_background, cuts, "left")]) / total
     true = 1.0 - np.searchsorted(sorted_signal, cuts, "left") / len(signal)

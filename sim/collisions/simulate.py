@@ -40,7 +40,7 @@ class CollisionConfig(Value):
     hard_interactions: int = Field(default=16_000, ge=1)
     signal_interactions: int = Field(default=4_000, ge=1)
     crossings: int = Field(default=200_000, ge=1)
-    signal_events: int = Field(default=8_000, ge=1)
+    signal_events: int = Field(default=4_000, ge=1)
     signals: tuple[str, ...] = ("a_to_4l", "lq_to_btau", "h_to_tautau")
     pileup: float = Field(default=40.0, gt=0, le=200)
     hlt_seed_gev: float = Field(default=30.0, ge=0)

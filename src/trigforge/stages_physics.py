@@ -75,14 +75,14 @@ def measure_performance(run: Run, scored: Scored, threshold: int) -> Performance
     """ROC, efficiencies and spectra of the firmware's score and of simple trigger quantities."""
     fpr = run.config.rates.score_fpr
     cut = threshold_at_fpr(scored.scores, scored.weights, fpr)
-    background = baseline_scores(scored.background)
+    background, groups = baseline_scores(scored.background), interaction_groups(scored.background)
     baselines: dict[str, tuple[Roc, ...]] = {}
     for name, events in scored.signals.items():
         values = baseline_scores(events)
-        baselines[name] = tuple(roc(q, background[q], scored.weights, values[q]) for q in values)
+        baselines[name] = tuple(roc(q, background[q], scored.weights, values[q], groups) for q in values)
     items = scored.signal_scores.items()
     return Performance(
-        rocs=tuple(roc(n, scored.scores.astype(float), scored.weights, s.astype(float)) for n, s in items),
+        rocs=tuple(roc(n, scored.scores.astype(float), scored.weights, s.astype(float), groups) for n, s in items),
         baselines=baselines,
         fpr=fpr,
         tpr_at_fpr={n: efficiency(s >= cut) for n, s in items},

@@ -28,6 +28,18 @@ def test_the_error_of_the_area_covers_repeated_experiments() -> None:
     assert np.mean([r.error for r in results]) == pytest.approx(spread, rel=0.15)
 
 
+def test_the_error_of_the_area_knows_of_copies() -> None:
+    rng = np.random.default_rng(3)
+    background, signal, weights = rng.normal(0, 1, 200), rng.normal(1, 1, 10_000), rng.random(200) + 0.5
+    once = roc("x", background, weights, signal).auc
+    copied = [np.tile(a, 9) for a in (background, weights)]
+    blind = roc("x", *copied, signal).auc
+    told = roc("x", *copied, signal, np.tile(np.arange(200), 9)).auc
+    assert told.value == pytest.approx(once.value, rel=1e-12)
+    assert told.error == pytest.approx(once.error, rel=1e-9)
+    assert blind.error < 0.5 * told.error
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 0.9))
 def test_the_threshold_is_the_smallest_that_keeps_the_rate(seed: int, fpr: float) -> None:
     rng = np.random.default_rng(seed)
