@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from functools import partial
 from typing import Final
 
 import awkward as ak
 import numpy as np
 
 from trigforge.contract import InputContract, level1_contract
-from trigforge.errors import InputError
+from trigforge.errors import CheckError, InputError
 from trigforge.events import read_events, write_events
 from trigforge.firmware.design import RtlDesign
-from trigforge.firmware.emulator import compile_emulator
+from trigforge.firmware.emulator import Emulator, compile_emulator
 from trigforge.firmware.hls import compile_csim, convert, load_csim
 from trigforge.firmware.lower import lower
 from trigforge.firmware.program import IntegerProgram, Provenance
@@ -24,12 +23,12 @@ from trigforge.fixed import IntArray
 from trigforge.models.metrics import FloatArray
 from trigforge.models.recipe import find_recipe
 from trigforge.models.train import train
-from trigforge.models.trained import load_trained
+from trigforge.models.trained import TrainedModel, load_trained
 from trigforge.pipeline import Run
 from trigforge.results import FirmwareSummary
 from trigforge.samples import BACKGROUND, encode, events_file, load_program, split
 from trigforge.sim.collisions.simulate import simulate
-from trigforge.sim.cosim import LEVELS, Certificate, Vectors, compare, find_simulator, make_vectors
+from trigforge.sim.cosim import LEVELS, Certificate, LevelResult, Vectors, compare, find_simulator, make_vectors
 from trigforge.sim.cosim import simulate as cosimulate
 from trigforge.ui import Update
 from trigforge.value import write_atomic
@@ -104,37 +103,18 @@ def make_estimate(run: Run, update: Update) -> str:
 
 def make_certificate(run: Run, update: Update) -> str:
     """Compare trainer, csim, program, emulator and RTL word by word; a single difference fails the stage."""
-    trained, program, project = load_trained(run.path("model")), load_program(run), run.config.project
-    vectors = verification_vectors(run, trained.contract)
-    design = read_design(run)
-    update(0.05, f"trainer and csim on {len(vectors)} vectors")
-    values = trained.contract.model_input.to_float(trained.contract.normalise(vectors.words))
-    csim = load_csim(run.build / "hls", project.top, len(program.inputs), len(program.outputs))(values)
-    words = program(vectors.words)
+    trained, program, design = load_trained(run.path("model")), load_program(run), read_design(run)
+    vectors, project = verification_vectors(run, trained.contract), run.config.project
+    update(0.05, f"trainer, csim and emulator on {len(vectors)} vectors")
     emulator = compile_emulator(program, run.path("firmware"))
-    emulated = emulator(vectors.words)
-    many = np.tile(vectors.words, (EMULATOR_REPEATS, 1)).astype(np.int32)
-    start = time.monotonic()
-    emulator(many)
-    rate = len(many) / (time.monotonic() - start) / 1e6
-    update(0.15, f"building the {project.verification.simulator} model")
+    software = _software_levels(run, trained, program, emulator, vectors)
+    update(0.15, f"the RTL in {project.verification.simulator}")
+    folder = run.build / "sim" / project.verification.simulator
     simulator = find_simulator(project.verification.simulator)
-    rtl = cosimulate(
-        design,
-        vectors.words,
-        simulator,
-        run.build / "sim" / project.verification.simulator,
-        clock_period_ns=project.targets.clock_ns,
-    )
-    fine = partial(_on_fine_grid, program)
+    rtl = cosimulate(design, vectors.words, simulator, folder, clock_period_ns=project.targets.clock_ns)
     certificate = Certificate(
         name=project.name,
-        levels=(
-            compare("trainer_vs_csim", fine(trained(vectors.words)), fine(csim), vectors.kinds),
-            compare("csim_vs_program", fine(csim), fine(program.to_float(words)), vectors.kinds),
-            compare("program_vs_emulator", words, emulated, vectors.kinds),
-            compare("program_vs_rtl", words, rtl.outputs, vectors.kinds),
-        ),
+        levels=(*software, compare("program_vs_rtl", program(vectors.words), rtl.outputs, vectors.kinds)),
         vectors=vectors.counts(),
         latency_clocks=rtl.latency_clocks,
         ii=rtl.ii,
@@ -155,13 +135,49 @@ def make_certificate(run: Run, update: Update) -> str:
         latency_clocks=rtl.latency_clocks,
         ii=rtl.ii,
         latency_budget_ns=project.targets.latency_budget_ns,
-        emulator_mega_events_per_second=rate,
+        emulator_mega_events_per_second=_emulator_speed(emulator, vectors.words),
         rtl_events_per_second=rtl.events_per_second,
     ).save(run.path("firmware", "timing.json"))
+    words = sum(level.words for level in certificate.levels)
     return (
-        f"0 of {sum(level.words for level in certificate.levels)} words differ on {certificate.events} events; "
+        f"{sum(certificate.mismatches().values())} of {words} words differ on {certificate.events} events; "
         f"{certificate.latency_clocks} clocks = {certificate.latency_ns:g} ns, II {certificate.ii}"
     )
+
+
+def _software_levels(
+    run: Run, trained: TrainedModel, program: IntegerProgram, emulator: Emulator, vectors: Vectors
+) -> tuple[LevelResult, ...]:
+    """The comparisons that need no simulator."""
+    project, words = run.config.project, program(vectors.words)
+    csim = load_csim(run.build / "hls", project.top, len(program.inputs), len(program.outputs))
+    values = trained.contract.model_input.to_float(trained.contract.normalise(vectors.words))
+    trainer_words = _words_of(program, trained(vectors.words), "the trainer")
+    csim_words = _words_of(program, csim(values), "csim")
+    return (
+        compare("trainer_vs_csim", trainer_words, csim_words, vectors.kinds),
+        compare("csim_vs_program", csim_words, _words_of(program, program.to_float(words), "program"), vectors.kinds),
+        compare("program_vs_emulator", words, emulator(vectors.words), vectors.kinds),
+    )
+
+
+def _words_of(program: IntegerProgram, values: FloatArray, where: str) -> IntArray:
+    """Real outputs (n, outputs) as exact integers, on a grid finer than the program's so that differences show."""
+    fractions = np.array([t.fraction + COMPARISON_BITS for t in program.outputs])
+    scaled = np.ldexp(values, fractions)
+    mantissas: IntArray = np.rint(scaled).astype(np.int64)
+    if not np.array_equal(mantissas, scaled):
+        bad = values[mantissas != scaled].flat[0]
+        raise CheckError(f"every output of {where} must be a multiple of 2^-{fractions.max()}, not {bad!r}")
+    return mantissas
+
+
+def _emulator_speed(emulator: Emulator, words: IntArray) -> float:
+    """Million events a second of the emulator on all cores, the words in memory as int32."""
+    many = np.tile(words, (EMULATOR_REPEATS, 1)).astype(np.int32)
+    start = time.monotonic()
+    emulator(many)
+    return len(many) / (time.monotonic() - start) / 1e6
 
 
 def verification_vectors(run: Run, contract: InputContract) -> Vectors:
@@ -205,10 +221,3 @@ def hls_is_intact(run: Run) -> bool:
 def tool_versions() -> dict[str, str]:
     """Versions of the packages that decide the firmware."""
     return {name: importlib.metadata.version(name) for name in TOOLS}
-
-
-def _on_fine_grid(program: IntegerProgram, values: FloatArray) -> IntArray:
-    """Real outputs (n, outputs) as integers, on a grid far finer than the output's own."""
-    fractions = np.array([t.fraction + COMPARISON_BITS for t in program.outputs])
-    mantissas: IntArray = np.rint(np.ldexp(values, fractions)).astype(np.int64)
-    return mantissas
