@@ -20,7 +20,6 @@ from trigforge.calibration.corrections import (
 )
 from trigforge.calibration.matching import JetPairs, match_jets
 from trigforge.calibration.response import JetBinning, ResponseBin, measure_response
-from trigforge.calibration.reuse import jet_groups
 from trigforge.calibration.weighted import FloatArray
 from trigforge.errors import InputError
 from trigforge.value import Value, write_atomic
@@ -81,13 +80,12 @@ class JetCalibration(Value):
 def derive_jes(events: ak.Array, binning: JetBinning | None = None) -> JetCalibration:
     """The energy scale of `HLTJet` from `GenJet`: area, then numerical inversion, then closure on other events.
 
-    The halves are drawn at random with a fixed seed; all crossings that hold one and the same true jet are in one.
+    The halves are drawn at random with a fixed seed; all crossings of one interaction are in one.
     An |η| bin without three pt bins of enough jets ends the calibrated range; jets beyond it use its last bin.
     """
     bins = binning or JetBinning()
     pairs = match_jets(events, bins.pt_edges_gev[0])
-    groups = jet_groups(pairs.pt_true, pairs.eta_true)
-    fit_half = (np.random.default_rng(SPLIT_SEED).random(len(groups)) < FIT_SHARE)[groups]
+    fit_half = (np.random.default_rng(SPLIT_SEED).random(len(events)) < FIT_SHARE)[pairs.group]
     raw = _measure(pairs[fit_half], _area_subtracted(pairs[fit_half]), bins)
     fitted = _fit(raw)
     corrections = correction_json(fitted)
@@ -135,8 +133,7 @@ def _calibrated_pt(pairs: JetPairs, cset: correctionlib.CorrectionSet) -> FloatA
 def _measure(pairs: JetPairs, pt: FloatArray, bins: JetBinning) -> tuple[ResponseBin, ...]:
     eta = np.abs(np.where(pairs.matched, pairs.eta, pairs.eta_true))
     weight = pairs.weight if bins.weighted else np.ones(len(pairs))
-    groups = jet_groups(pairs.pt_true, pairs.eta_true)
-    return measure_response(pairs.pt_true, eta, pt / pairs.pt_true, weight, pairs.matched, groups, bins)
+    return measure_response(pairs.pt_true, eta, pt / pairs.pt_true, weight, pairs.matched, pairs.group, bins)
 
 
 def _fit(raw: tuple[ResponseBin, ...]) -> tuple[EtaCorrection, ...]:

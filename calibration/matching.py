@@ -8,8 +8,10 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from trigforge.calibration.reuse import interaction_groups
 from trigforge.calibration.weighted import BoolArray, FloatArray
 from trigforge.errors import InputError
+from trigforge.fixed import IntArray
 
 MATCH_DR = 0.25
 GEN_ISOLATION_DR = 0.8
@@ -28,7 +30,10 @@ CHUNK_EVENTS = 20_000
 class JetPairs:
     """Isolated true jets, flat, each of shape (jets,); trigger quantities are NaN where `matched` is False."""
 
-    event: npt.NDArray[np.int64]
+    event: IntArray
+    group: IntArray
+    """Equal for the jets of crossings that depend on each other."""
+
     weight: FloatArray
     pt_true: FloatArray
     eta_true: FloatArray
@@ -56,8 +61,8 @@ def match_jets(events: ak.Array, pt_min_gev: float = 0.0) -> JetPairs:
         raise InputError(f"events of a jet calibration must have {', '.join(missing)}; simulate with jets")
     if len(events) == 0:
         raise InputError("a jet calibration must have at least one event, not 0")
-    starts = range(0, len(events), CHUNK_EVENTS)
-    parts = [_match(events[start : start + CHUNK_EVENTS], start, pt_min_gev) for start in starts]
+    starts, groups = range(0, len(events), CHUNK_EVENTS), interaction_groups(events)
+    parts = [_match(events[start : start + CHUNK_EVENTS], groups, start, pt_min_gev) for start in starts]
     return JetPairs(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(JetPairs)))
 
 
@@ -67,7 +72,7 @@ def rectangular(jets: ak.Array, name: str) -> FloatArray:
     return np.asarray(ak.to_numpy(ak.fill_none(ak.pad_none(jets[name], most, axis=1), np.nan)), dtype=np.float64)
 
 
-def _match(events: ak.Array, start: int, pt_min_gev: float) -> JetPairs:
+def _match(events: ak.Array, groups: IntArray, start: int, pt_min_gev: float) -> JetPairs:
     all_gen = {f: rectangular(events["GenJet"], f) for f in ("pt", "eta", "phi")}
     all_hlt = {f: rectangular(events["HLTJet"], f) for f in ("pt", "eta", "phi", "area")}
     event, place = np.nonzero(np.nan_to_num(all_gen["pt"]) >= max(pt_min_gev, 1e-9))
@@ -84,6 +89,7 @@ def _match(events: ak.Array, start: int, pt_min_gev: float) -> JetPairs:
     event = event[kept]
     return JetPairs(
         event=event + start,
+        group=groups[event + start],
         weight=ak.to_numpy(events["weight"]).astype(np.float64)[event],
         pt_true=gen["pt"][kept],
         eta_true=gen["eta"][kept],

@@ -1,7 +1,6 @@
 """Crossings that share a simulated interaction: they are not independent, so their weights add before squaring.
 
-A simulation turns, mirrors and overlays one hard interaction in many crossings. Its particle-level jets keep their pt
-and |η| to the last bit, which tells the reuse.
+A simulation turns, mirrors and overlays one hard interaction in many crossings; the column `interaction` numbers it.
 """
 
 from __future__ import annotations
@@ -9,27 +8,18 @@ from __future__ import annotations
 import awkward as ak
 import numpy as np
 
-from trigforge.calibration.weighted import FloatArray
 from trigforge.fixed import IntArray
 
 
 def interaction_groups(events: ak.Array) -> IntArray:
-    """A group number per crossing (n,): equal where the hardest `GenJet` is one and the same.
+    """A group number 0, 1, … per crossing (n,): equal where `interaction` is.
 
-    Crossings without particle-level jets are groups of their own.
+    Crossings of interaction -1, and all without that column, are groups of their own.
     """
     groups = np.arange(len(events), dtype=np.int64)
-    if "GenJet" not in ak.fields(events):
+    if "interaction" not in ak.fields(events):
         return groups
-    jets = events["GenJet"]
-    hardest = jets[ak.argmax(jets["pt"], axis=1, keepdims=True)]
-    present = np.asarray(ak.to_numpy(ak.num(jets["pt"], axis=1) > 0))
-    pt, eta = (ak.to_numpy(ak.flatten(ak.drop_none(hardest[f]))).astype(np.float64) for f in ("pt", "eta"))
-    groups[present] = len(events) + jet_groups(pt, eta)
+    numbers = ak.to_numpy(events["interaction"]).astype(np.int64)
+    known = numbers >= 0
+    groups[known] = len(events) + numbers[known]
     return np.unique(groups, return_inverse=True)[1].astype(np.int64)
-
-
-def jet_groups(pt: FloatArray, eta: FloatArray) -> IntArray:
-    """A group number per jet (jets,), equal where pt and |η| are."""
-    keys = np.stack([pt, np.abs(eta)], axis=1)
-    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)

@@ -32,11 +32,25 @@ CONFIG = """
 [collisions]
 soft_interactions = 600
 hard_interactions = 4000
-signal_interactions = 60
-crossings = 20000
-signal_events = 600
-signals = ["a_to_4l", "lq_to_btau"]
+rare_interactions = 40
 pileup = 8.0
+[[collisions.samples]]
+name = "zero_bias"
+events = 8000
+content = "level1"
+[[collisions.samples]]
+name = "enhanced_bias"
+events = 16000
+[[collisions.samples]]
+name = "a_to_4l"
+events = 600
+interactions = 60
+content = "level1"
+[[collisions.samples]]
+name = "lq_to_btau"
+events = 600
+interactions = 60
+content = "level1"
 [project]
 name = "small"
 recipe = "{recipe}"
@@ -48,7 +62,7 @@ target_rate_khz = 300.0
 """
 
 KEYS = {
-    "events": {"background", "a_to_4l", "lq_to_btau"},
+    "events": {"zero_bias", "enhanced_bias", "a_to_4l", "lq_to_btau"},
     "model": {"name", "auc", "tpr_at_fpr", "parameters", "ebops"},
     "exactness": {"events", "trainer_vs_csim", "csim_vs_program", "program_vs_emulator", "program_vs_rtl"},
     "firmware": {"clock_ns", "latency_clocks", "latency_ns", "ii", "lut", "ff", "dsp", "bram", "estimator"},
@@ -149,7 +163,7 @@ def mutate(folder: Path) -> tuple[Path, str, str]:
 
 def test_emulate_scores_a_file_of_events(workshop: Workshop) -> None:
     run, scores = workshop.folder / "run", workshop.folder / "scores.npy"
-    program, events = run / "firmware/program.json.gz", run / "events/a_to_4l.parquet"
+    program, events = run / "firmware/program.json.gz", run / "events/a_to_4l"
     result = trigforge("emulate", str(program), str(events), str(scores), "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["events"] == 600

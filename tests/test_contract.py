@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -68,6 +71,41 @@ def test_saturation_and_refusal() -> None:
         InputError, match=r"^L1MET.pt must be in 0..2047.5 GeV, not 5000; the policy 'saturate' clips it$"
     ):
         CONTRACT.encode(event, OutOfRange.REFUSE)
+
+
+@pytest.mark.parametrize("count", [3, 5000])
+def test_the_normaliser_is_the_cast_of_the_model_input(count: int) -> None:
+    wide = Field(name="sum", unit="", lsb=1, bits=32, signed=True, low=-(2**31), high=2**31 - 1, offset=-5, shift=9)
+    fitted = CONTRACT.fit_normaliser(random_words(500, 4))
+    contract = fitted.model_copy(
+        update={"collections": (*fitted.collections, Collection(name="T", count=1, fields=(wide,)))}
+    )
+    low, high = contract.limits()
+    words = np.random.default_rng(count).integers(low, high + 1, (count, 58))
+    words[0], words[-1] = low, high
+    offset, shift = (np.array([getattr(f, name) for f in contract.fields]) for name in ("offset", "shift"))
+    assert_array_equal(contract.normalise(words), contract.model_input.cast(words - offset, shift))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint64])
+def test_words_of_any_integer_type_are_taken(kind: type) -> None:
+    words = np.ones((3, 57), dtype=kind)
+    words[:, 1] = 0
+    assert CONTRACT.check(words).dtype == np.int64
+    assert CONTRACT.check(words[:0]).shape == CONTRACT.normalise(words[:0]).shape == (0, 57)
+    assert len(CONTRACT.decode(words[:0])) == 0
+    words[2, 4] = 200
+    with pytest.raises(InputError, match=r"word L1EG0_eta of event 2 must be in -69..69, not (200|-56)"):
+        CONTRACT.check(words)
+
+
+def test_numba_is_loaded_by_encoding_only() -> None:
+    check = "import sys, trigforge.contract as c; c.level1_contract(); sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+    call = [sys.executable, "-X", "importtime", "-m", "trigforge", "--help"]
+    loaded = subprocess.run(call, capture_output=True, text=True, check=True).stderr
+    assert "trigforge.cli" in loaded
+    assert "numba" not in loaded
 
 
 def test_the_normaliser_shifts_rounds_to_even_and_saturates() -> None:

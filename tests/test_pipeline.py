@@ -11,6 +11,7 @@ from rich.console import Console
 from trigforge.config import RunConfig
 from trigforge.errors import InputError
 from trigforge.pipeline import Run, Stage, execute, open_run
+from trigforge.sim.collisions import CollisionConfig
 from trigforge.ui import Reporter, Update
 
 
@@ -54,8 +55,7 @@ def kitchen() -> Kitchen:
 
 def run_with(folder: Path, seed: int = 1, rate: float = 10.0) -> Run:
     """A run of a configuration; its lock is given back at once."""
-    config = RunConfig()
-    config = config.model_copy(update={"collisions": config.collisions.model_copy(update={"seed": seed})})
+    config = RunConfig(collisions=CollisionConfig(seed=seed))
     config = config.model_copy(update={"rates": config.rates.model_copy(update={"target_rate_khz": rate})})
     with open_run(config, folder / "run", folder / "projects") as run:
         return run

@@ -26,9 +26,11 @@ from trigforge.models.recipe import Recipe
 from trigforge.models.trained import TrainingRecord
 from trigforge.notation import bandwidth, count, number, percent, rate, with_error
 from trigforge.plots import PLOTS, figures, render, save_plots
+from trigforge.plots.style import title_of
 from trigforge.report import inline_svg, render_report, write_report
 from trigforge.report_verdict import verdict
 from trigforge.results import FirmwareSummary, Performance, Results, Spectrum
+from trigforge.sim.collisions import CollisionConfig, Sample
 from trigforge.sim.cosim.certificate import LEVELS, Certificate, compare
 from trigforge.tla.menu import decide, default_menu
 from trigforge.tla.rates import measure_rates
@@ -61,6 +63,24 @@ def certificate(flipped: int = 0) -> Certificate:
     )
 
 
+def sample(name: str, events: int) -> Sample:
+    return Sample(
+        name=name,
+        title=title_of(name),
+        background=name == "enhanced_bias",
+        events=events,
+        parts=1,
+        sum_w=1.0,
+        sum_w2=2.0 / events,
+        cross_section_pb=7.9e10,
+        hard_fraction=0.01,
+        key="ab" * 32,
+        config=CollisionConfig(seed=7),
+        version="0.1.0",
+        revision="0123456789abcdef",
+    )
+
+
 def training_record() -> TrainingRecord:
     epochs = np.arange(60)
     loss = 2.1 * np.exp(-epochs / 6) + 1.3
@@ -90,7 +110,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return Results(
         version="0.1.0",
         config=RunConfig(rates=RateConfig(target_rate_khz=1000.0)),
-        events={"background": CROSSINGS, **dict.fromkeys(SIGNALS, SIGNAL_EVENTS)},
+        samples={
+            name: sample(name, n) for name, n in (("enhanced_bias", CROSSINGS), *((s, SIGNAL_EVENTS) for s in SIGNALS))
+        },
         training=training_record(),
         performance=performance(events, scores, weights, row.threshold),
         certificate=certificate(),

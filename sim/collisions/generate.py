@@ -1,31 +1,41 @@
-"""Generation: Pythia 8 interactions, reduced to `Interactions` as they come, in parallel and reproducibly."""
+"""Generation: Pythia 8 interactions, reduced to `Interactions` as they come, in parallel and reproducibly.
+
+Each chunk is a file of its own that is complete or not there, so a library goes on where a kill left it and serves
+every later sample of the same seed.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from trigforge import __version__
 from trigforge.errors import CheckError, InputError
-from trigforge.sim.collisions import detector
-from trigforge.sim.collisions.detector import Particles
 from trigforge.sim.collisions.interactions import Interactions, concatenate
-from trigforge.sim.collisions.jets import anti_kt
+from trigforge.sim.collisions.meter import Meter
 from trigforge.sim.collisions.processes import JOIN_PT_HAT_GEV, Process, Role
-from trigforge.sim.collisions.workers import Progress, Workers
+from trigforge.sim.collisions.reduce import reduce_batch
+from trigforge.sim.collisions.workers import Workers
+from trigforge.value import write_atomic
 
-BATCH = 200
+BATCH: Final = 200
 """Events that are in memory with all their particles at a time."""
-GEN_JET_PT_MIN_GEV = 8.0
-SEEDS = 900_000_000
+SEEDS: Final = 900_000_000
 """Pythia takes seeds from 1 to 900 000 000."""
+MPI_FILE: Final = "multiparton.dat"
+"""What Pythia computes in the 5 s of its initialisation with diffraction."""
+SIGMA: Final = "sigma_mb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,73 +48,124 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Generated interactions and their cross section in mb (for `soft`: that below the join)."""
+    """Generated interactions of one process, in files of chunks, and its cross section in mb.
 
-    interactions: Interactions
+    That of `soft` is what lies below the join.
+    """
+
+    process: Process
+    files: tuple[Path, ...]
+    events: int
     sigma_mb: float
+
+    def read(self) -> Interactions:
+        """All interactions, in memory."""
+        return concatenate([_read(file) for file in self.files])
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one Pythia instance generates; `mpi_file` keeps the 5 s initialisation of soft diffraction."""
+    """What one Pythia instance generates into `file`; `mpi_file` is read if it is there, else made."""
 
     process: Process
     events: int
     seed: tuple[int, ...]
+    file: Path
     mpi_file: Path | None
 
+    @property
+    def mpi_file_is_there(self) -> bool:
+        """Whether Pythia needs not compute it."""
+        return self.mpi_file is not None and self.mpi_file.is_file()
 
-def generate(requests: Sequence[Request], seed: int, workers: Workers, advance: Progress) -> dict[str, Library]:
-    """Generate all requests; the result depends on `requests` and `seed`, not on the number of workers.
 
-    `advance` receives the cost of each finished piece, in all `cost(requests)`.
+def generate(requests: Sequence[Request], seed: int, folder: Path, workers: Workers, meter: Meter) -> list[Library]:
+    """Bring the library in `folder` up to the requests, making only what is missing: one `Library` for each.
+
+    The result depends on `requests` and `seed`, not on the number of workers nor on what was there before.
     """
     for request in requests:
         if request.events < 1:
             raise InputError(f"the number of {request.process.name} interactions must be ≥ 1, not {request.events!r}")
-    with TemporaryDirectory(prefix="trigforge-") as folder:
-        mpi_file = Path(folder) / "mpi.dat"
-        chunks = {r.process.name: _chunks(r, seed, mpi_file) for r in requests}
-        soft = [c for cs in chunks.values() for c in cs if c.process.role is Role.SOFT]
-        rest = [c for cs in chunks.values() for c in cs if c.process.role is not Role.SOFT]
-        first, second = soft[:1] + rest, soft[1:]  # the first soft chunk writes the file that the others read
-        done = [
-            library
-            for stage in (first, second)
-            for library in workers.run([partial(generate_chunk, c) for c in stage], list(map(_cost, stage)), advance)
-        ]
-    parts = dict(zip(first + second, done, strict=True))
-    return {name: _join([parts[chunk] for chunk in pieces]) for name, pieces in chunks.items()}
+    pieces = [_chunks(request, seed, folder) for request in requests]
+    wanted = list(dict.fromkeys(chunk for chunks in pieces for chunk in chunks))
+    missing = [chunk for chunk in wanted if not chunk.file.is_file()]
+    meter.skip(sum(chunk.events for chunks in pieces for chunk in chunks) - sum(chunk.events for chunk in missing))
+    soft = [chunk for chunk in missing if chunk.mpi_file is not None]
+    # The first chunk computes what the others read, so that no other chunk's seed can enter there.
+    maker = [c for c in wanted if soft and c.mpi_file == soft[0].mpi_file and not soft[0].mpi_file_is_there][:1]
+    first = maker + [chunk for chunk in missing if chunk.mpi_file is None]
+    for stage in (first, [chunk for chunk in soft if chunk not in maker]):
+        events = [chunk.events if chunk in missing else 0 for chunk in stage]
+        workers.run([partial(generate_chunk, chunk) for chunk in stage], partial(_note, meter, events))
+    return [_library(request.process, chunks) for request, chunks in zip(requests, pieces, strict=True)]
 
 
-def cost(requests: Sequence[Request]) -> float:
-    """What `generate` costs, in units of one soft interaction."""
-    return sum(_cost(r) for r in requests)
+def _note(meter: Meter, events: Sequence[int], place: int) -> None:
+    meter(events[place])
 
 
-def _cost(piece: Request | Chunk) -> float:
-    return piece.events * (1.0 if piece.process.role is Role.SOFT else 4.0)
+def _chunks(request: Request, seed: int, folder: Path) -> list[Chunk]:
+    process = request.process
+    name = int.from_bytes(process.name.encode(), "little")
+    key = json.dumps([__version__, process.commands, process.chunk, seed])
+    place = folder / f"{process.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    sizes = [min(process.chunk, request.events - start) for start in range(0, request.events, process.chunk)]
+    mpi_file = place / MPI_FILE if process.role is Role.SOFT else None
+    return [Chunk(process, n, (seed, name, i), place / f"{i:05d}-{n}.npz", mpi_file) for i, n in enumerate(sizes)]
 
 
-def _chunks(request: Request, seed: int, mpi_file: Path) -> list[Chunk]:
-    size = request.process.chunk
-    name = int.from_bytes(request.process.name.encode(), "little")
-    sizes = [min(size, request.events - start) for start in range(0, request.events, size)]
-    reused = mpi_file if request.process.role is Role.SOFT else None
-    return [Chunk(request.process, n, (seed, name, i), reused) for i, n in enumerate(sizes)]
+def _library(process: Process, chunks: Sequence[Chunk]) -> Library:
+    sigmas = [float(np.load(chunk.file)[SIGMA]) for chunk in chunks]
+    sigma = float(np.average(sigmas, weights=[chunk.events for chunk in chunks]))
+    return Library(process, tuple(chunk.file for chunk in chunks), sum(chunk.events for chunk in chunks), sigma)
 
 
-def _join(parts: Sequence[Library]) -> Library:
-    events = [len(part.interactions) for part in parts]
-    sigma = float(np.average([part.sigma_mb for part in parts], weights=events))
-    return Library(concatenate([part.interactions for part in parts]), sigma)
+def _read(file: Path) -> Interactions:
+    with np.load(file) as arrays:
+        return Interactions(**{field.name: arrays[field.name] for field in fields(Interactions)})
 
 
-def generate_chunk(chunk: Chunk) -> Library:
-    """Generate one chunk in this process."""
+def assemble(libraries: Sequence[Library], folder: Path) -> Interactions:
+    """All interactions of the libraries, in order, in files of `folder` that are mapped into memory."""
+    files = [file for library in libraries for file in library.files]
+    names = [field.name for field in fields(Interactions)]
+    lengths: dict[str, list[int]] = {name: [0] for name in names}
+    for file in files:
+        part = _read(file)
+        for name in names:
+            lengths[name].append(len(getattr(part, name)) - name.endswith("_start"))
+    whole = {
+        name: np.lib.format.open_memmap(
+            folder / f"{name}.npy", "w+", getattr(part, name).dtype, (sum(lengths[name]) + name.endswith("_start"),)
+        )
+        for name in names
+    }
+    for place, file in enumerate(files, start=1):
+        _copy(_read(file), whole, {name: sum(lengths[name][:place]) for name in names})
+    del whole
+    return Interactions.load(folder)
+
+
+def _copy(part: Interactions, whole: dict[str, Any], first: dict[str, int]) -> None:
+    """Put one part into its place; starts count on from what is there."""
+    for name, array in whole.items():
+        values = getattr(part, name)
+        if name.endswith("_start"):
+            values = values + (array[first[name]] if first[name] else 0)
+        array[first[name] : first[name] + len(values)] = values
+
+
+def generate_chunk(chunk: Chunk) -> None:
+    """Generate one chunk in this process and write its file."""
     sequence = np.random.SeedSequence(chunk.seed)
     rng = np.random.default_rng(sequence)
-    pythia = _pythia(chunk, int(sequence.generate_state(1)[0]) % SEEDS + 1)
+    chunk.file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = None if chunk.mpi_file is None else chunk.mpi_file.with_name(f".{MPI_FILE}.{os.getpid()}")
+    source = chunk.mpi_file if chunk.mpi_file_is_there else scratch
+    pythia = start_pythia(chunk.process, int(sequence.generate_state(1)[0]) % SEEDS + 1, source)
+    if scratch is not None and chunk.mpi_file is not None and scratch.is_file():
+        scratch.replace(chunk.mpi_file)
     parts: list[Interactions] = []
     missing, below, made = chunk.events, 0, 0
     while missing > 0:
@@ -113,9 +174,16 @@ def generate_chunk(chunk: Chunk) -> Library:
             raise CheckError(f"Pythia must generate {chunk.process.name} events, but all of a batch failed")
         chosen = np.flatnonzero(_in_sample(chunk.process, batch))
         below, made = below + len(chosen), made + len(batch)
-        parts.append(_reduce(batch[chosen], chunk.process, rng))
+        parts.append(reduce_batch(batch[chosen], chunk.process.role is not Role.SOFT, rng))
         missing -= len(parts[-1])
-    return Library(concatenate(parts), pythia.infoPython().sigmaGen() * below / made)
+    _write(concatenate(parts), pythia.infoPython().sigmaGen() * below / made, chunk.file)
+
+
+def _write(interactions: Interactions, sigma_mb: float, file: Path) -> None:
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {field.name: getattr(interactions, field.name) for field in fields(Interactions)}
+    np.savez(buffer, **arrays, **{SIGMA: sigma_mb})
+    write_atomic(file, buffer.getvalue())
 
 
 def _in_sample(process: Process, batch: ak.Array) -> npt.NDArray[np.bool_]:
@@ -124,70 +192,17 @@ def _in_sample(process: Process, batch: ak.Array) -> npt.NDArray[np.bool_]:
     return below if process.role is Role.SOFT else np.ones_like(below)
 
 
-def _pythia(chunk: Chunk, seed: int) -> Any:
+def start_pythia(process: Process, seed: int, mpi_file: Path | None = None) -> Any:
+    """A Pythia instance of the process, ready to generate."""
     import pythia8mc
 
     pythia = pythia8mc.Pythia("", False)
-    commands = [*chunk.process.commands, "Random:setSeed = on", f"Random:seed = {seed}"]
-    if chunk.mpi_file is not None:
-        commands += [
-            "MultipartonInteractions:reuseInit = 3",
-            f"MultipartonInteractions:initFile = {chunk.mpi_file}",
-        ]
+    commands = [*process.commands, "Random:setSeed = on", f"Random:seed = {seed}"]
+    if mpi_file is not None:
+        commands += ["MultipartonInteractions:reuseInit = 3", f"MultipartonInteractions:initFile = {mpi_file}"]
     for command in commands:
         if not pythia.readString(command):
-            raise CheckError(f"Pythia must accept the setting {command!r} of process {chunk.process.name}")
+            raise CheckError(f"Pythia must accept the setting {command!r} of process {process.name}")
     if not pythia.init():
-        raise CheckError(f"Pythia must initialise the process {chunk.process.name}, but it does not")
+        raise CheckError(f"Pythia must initialise the process {process.name}, but it does not")
     return pythia
-
-
-def _reduce(batch: ak.Array, process: Process, rng: np.random.Generator) -> Interactions:
-    particles, count = _stable(batch), len(batch)
-    towers = detector.towers(particles, rng)
-    muons = detector.muons(particles, rng)
-    jets = _gen_jets(particles, count) if process.role is not Role.SOFT else _no_jets(count)
-    return Interactions(
-        weight=ak.to_numpy(batch.info.weights[:, 0]).astype(np.float64),
-        pt_hat=np.sqrt(ak.to_numpy(batch.info.pT2Hat)).astype(np.float32),
-        tower_start=_starts(np.bincount(towers.event, minlength=count)),
-        tower=towers.cell.astype(np.uint16),
-        em=towers.em.astype(np.float32),
-        had=towers.had.astype(np.float32),
-        muon_start=_starts(np.bincount(muons.event, minlength=count)),
-        muon_pt=muons.pt.astype(np.float32),
-        muon_eta=muons.eta.astype(np.float32),
-        muon_phi=muons.phi.astype(np.float32),
-        jet_start=_starts(ak.to_numpy(ak.num(jets))),
-        **{f"jet_{name}": ak.to_numpy(ak.flatten(jets[name])).astype(np.float32) for name in ak.fields(jets)},
-    )
-
-
-def _starts(counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
-def _stable(batch: ak.Array) -> Particles:
-    final = batch.prt[batch.prt.status > 0]
-    flat = ak.flatten(final)
-    px, py, pz, energy = (ak.to_numpy(flat.p[name]) for name in ("px", "py", "pz", "e"))
-    pt = np.maximum(np.hypot(px, py), 1e-6)
-    return Particles(
-        event=np.repeat(np.arange(len(batch)), ak.to_numpy(ak.num(final))),
-        pid=ak.to_numpy(flat.id).astype(np.int64),
-        pt=pt,
-        eta=np.arcsinh(pz / pt),
-        phi=np.arctan2(py, px),
-        energy=energy,
-    )
-
-
-def _gen_jets(particles: Particles, count: int) -> ak.Array:
-    """Particle-level jets of all visible particles but muons."""
-    seen = particles[detector.visible(particles) & (np.abs(particles.eta) < detector.ETA_MAX)]
-    counts = np.bincount(seen.event, minlength=count)
-    return anti_kt(seen.pt, seen.eta, seen.phi, seen.energy, counts, GEN_JET_PT_MIN_GEV)
-
-
-def _no_jets(count: int) -> ak.Array:
-    return ak.zip({name: ak.Array([[0.0]])[:, :0] for name in ("pt", "eta", "phi", "mass")})[np.zeros(count, int)]

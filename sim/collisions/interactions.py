@@ -16,23 +16,34 @@ Offsets = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
-    """n interactions; the towers, muons and jets of interaction i lie between `*_start[i]` and `*_start[i + 1]`.
+    """n interactions; the towers, muons, … of interaction i lie between `*_start[i]` and `*_start[i + 1]`.
 
-    `tower` is the cell number in the grid of `detector`, `em` and `had` its transverse energies in GeV; muons are
-    true ones (the Level-1 efficiency and resolution are drawn anew in each crossing); jets are particle-level.
-    `weight` is relative, `pt_hat` in GeV.
+    `tower` is the cell number in the grid of `detector`, `em` and `had` its transverse energies in GeV for a trigger,
+    `neutral` that of what leaves no track for offline particle flow. Muons are true ones (the Level-1 efficiency and
+    resolution are drawn anew in each crossing). Soft pile-up has no jets, which are particle-level, and no tracks:
+    offline those of another vertex than the hardest are dropped (charged-hadron subtraction), and it is never that.
+    `weight` is relative, `pt_hat` in GeV. `vertex` is whether a primary vertex is reconstructed; `scale`, the
+    highest em + had of a tower or pt of a muon in GeV, says which interaction dominates a crossing.
     """
 
     weight: npt.NDArray[np.float64]
     pt_hat: FloatArray
+    scale: FloatArray
+    vertex: npt.NDArray[np.bool_]
     tower_start: Offsets
     tower: npt.NDArray[np.uint16]
     em: FloatArray
     had: FloatArray
+    neutral: FloatArray
     muon_start: Offsets
     muon_pt: FloatArray
     muon_eta: FloatArray
     muon_phi: FloatArray
+    muon_charge: npt.NDArray[np.int8]
+    track_start: Offsets
+    track_pt: FloatArray
+    track_eta: FloatArray
+    track_phi: FloatArray
     jet_start: Offsets
     jet_pt: FloatArray
     jet_eta: FloatArray

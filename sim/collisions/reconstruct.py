@@ -1,62 +1,164 @@
-"""One piece of a sample: overlay the crossings, run Level-1 and HLT, and fill the event schema."""
+"""One part of a sample: draw its crossings, overlay them, run Level-1 and HLT, and write the events."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import awkward as ak
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from trigforge import units
+from trigforge.events import write_events
+from trigforge.sim.collisions import mixing
+from trigforge.sim.collisions.config import ENHANCED_BIAS, ZERO_BIAS, CollisionConfig, Content, SampleConfig
 from trigforge.sim.collisions.detector import TOWER_PHI
 from trigforge.sim.collisions.hlt import hlt_jets, rho
 from trigforge.sim.collisions.interactions import Interactions, ragged_take
-from trigforge.sim.collisions.level1 import calo_objects
-from trigforge.sim.collisions.mixing import Crossings, overlay
+from trigforge.sim.collisions.level1 import calo_objects, regions
+from trigforge.sim.collisions.matching import match_jets
+from trigforge.sim.collisions.mixing import Crossings, PileUp, Pool, Span, Uses
 from trigforge.sim.collisions.muons import level1_muons
+from trigforge.sim.collisions.offline import Tracks, offline_jets, rho_offline
+from trigforge.sim.collisions.overlay import overlay, overlay_neutral
+from trigforge.sim.collisions.precision import round_mantissa
 
 BLOCK: Final = 250
 """Crossings that are in memory with all their towers at a time."""
+PRECISION: Final = {"pt": 12, "eta": 12, "phi": 12, "mass": 10, "area": 10}
+"""Bits kept of the mantissa of what is written of jets: 2^-13 of pt is far below any resolution."""
+CALO_PHI: Final = 2 * np.pi / units.CALO_PHI_STEPS
+MUON_PHI: Final = 2 * np.pi / units.MUON_PHI_STEPS
 
 Numbers = npt.NDArray[Any]
 
 
-def reconstruct(folder: Path, crossings: Crossings, seed: tuple[int, str, int], hlt_seed_gev: float) -> ak.Array:
-    """Events of the crossings of the library in `folder`, in blocks; `seed` names the piece: (seed, sample, number)."""
-    library = Interactions.load(folder)
-    number, sample, piece = seed
-    rng = np.random.default_rng([number, int.from_bytes(sample.encode(), "little"), piece])
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a sample to make: its crossings, what they are drawn from, and its file."""
+
+    config: CollisionConfig
+    sample: SampleConfig
+    span: Span
+    library: Path
+    pile_up: PileUp
+    primary: Pool | None
+    file: Path
+
+
+def make_part(part: Part) -> None:
+    """Simulate a part and write its file, with the sample's key and the sums of weights in its metadata."""
+    library = Interactions.load(part.library)
+    name = int.from_bytes(part.sample.name.encode(), "little")
+    rng = np.random.default_rng([part.config.seed, name, part.span.first])
+    crossings = draw(part, rng)
+    starts = range(0, len(crossings), BLOCK)
     blocks = [
-        reconstruct_block(library, crossings.part(first, min(first + BLOCK, len(crossings))), rng, hlt_seed_gev)
-        for first in range(0, len(crossings), BLOCK)
+        reconstruct(library, crossings.part(first, min(first + BLOCK, len(crossings))), part.config, part.sample, rng)
+        for first in starts
     ]
-    return ak.to_packed(ak.concatenate(blocks))
+    weight = crossings.weight
+    notes = {
+        "sample": part.config.key(part.sample),
+        "events": len(crossings),
+        "sum_w": float(weight.sum()),
+        "sum_w2": float((weight**2).sum()),
+    }
+    events = ak.concatenate(blocks)
+    write_events(part.file, ak.with_field(events, _numbers(part, events), "interaction"), notes)
 
 
-def reconstruct_block(
-    library: Interactions, crossings: Crossings, rng: np.random.Generator, hlt_seed_gev: float
+def _numbers(part: Part, events: ak.Array) -> npt.NDArray[np.int32]:
+    """Interactions numbered as in a library of this sample alone, so that other samples beside it change nothing."""
+    place = np.asarray(ak.to_numpy(events["interaction"]), np.int32)
+    if part.primary is None:
+        return place
+    common = len(part.pile_up.soft.weight) + len(part.pile_up.hard.weight)
+    return np.where(place >= part.primary.first, place - part.primary.first + common, place).astype(np.int32)
+
+
+def draw(part: Part, rng: np.random.Generator) -> Crossings:
+    """The crossings of a part."""
+    spill = len(part.config.pulses)
+    if part.sample.name == ZERO_BIAS:
+        return mixing.zero_bias(part.pile_up, part.span, spill, rng)
+    if part.sample.name == ENHANCED_BIAS:
+        return mixing.enhanced_bias(part.pile_up, part.span, spill, rng)
+    assert part.primary is not None
+    return mixing.signal(part.pile_up, part.primary, part.span, spill, rng)
+
+
+def reconstruct(
+    library: Interactions, crossings: Crossings, config: CollisionConfig, sample: SampleConfig, rng: np.random.Generator
 ) -> ak.Array:
-    """Events of a few crossings; those whose hardest Level-1 jet is below `hlt_seed_gev` get no HLT jets."""
-    em, had = overlay(crossings, library, rng)
-    calo = calo_objects(em, had)
-    seeded = calo.jets[:, 0, 0] * units.PT_LSB_GEV >= max(hlt_seed_gev, units.PT_LSB_GEV)
-    towers = em + had
-    calo_phi = 2 * np.pi / units.CALO_PHI_STEPS
-    return ak.Array(
-        {
-            "weight": crossings.weight,
-            "L1MET": _words(np.insert(calo.met, 1, 0, axis=1), units.CALO_ETA_LSB, calo_phi),
-            "L1EG": _lists(calo.egs, calo.eg_count, units.CALO_ETA_LSB, calo_phi),
-            "L1Mu": _muons(library, crossings, rng),
-            "L1Jet": _lists(calo.jets, calo.jet_count, units.CALO_ETA_LSB, calo_phi),
-            "HLTJet": ak.values_astype(hlt_jets(towers, seeded), np.float32),
-            "GenJet": _gen_jets(library, crossings),
-            "rho": rho(towers).astype(np.float32),
-            "nPU": np.maximum(np.diff(crossings.start) - 1, 0).astype(np.int32),
-        }
-    )
+    """Events of a few crossings."""
+    em, had = overlay(crossings, library, config.pulses, rng)
+    calo, now = calo_objects(em, had), crossings.now
+    columns: dict[str, Any] = {
+        "weight": crossings.weight,
+        "interaction": leading(now, library),
+        "nPU": np.maximum(np.diff(now.start) - 1, 0).astype(np.int32),
+        "L1MET": _words(np.insert(calo.met, 1, 0, axis=1), units.CALO_ETA_LSB, CALO_PHI),
+        "L1HT": ak.zip({"pt": (calo.ht * units.PT_LSB_GEV).astype(np.float32)}),
+        "L1EG": _lists(calo.egs, calo.eg_count, iso=calo.eg_iso),
+        "L1Mu": _muons(library, now, rng),
+        "L1Jet": _lists(calo.jets, calo.jet_count),
+    }
+    if sample.regions:
+        columns["L1Region"] = ak.from_regular(ak.from_numpy(regions(em, had), regulararray=True))
+    if sample.content is Content.JETS:
+        seeded = calo.jets[:, 0, 0] * units.PT_LSB_GEV >= max(config.hlt_seed_gev, units.PT_LSB_GEV)
+        columns |= _jets(library, now, em + had, seeded)
+    return ak.Array(columns)
+
+
+def leading(uses: Uses, library: Interactions) -> npt.NDArray[np.int32]:
+    """Place in the library of the interaction with the highest tower or muon in each crossing, -1 if it has none."""
+    return np.asarray(_leading(uses.start, uses.index, library.scale))
+
+
+kernel: Any = numba.njit(cache=True, nogil=True)
+
+
+@kernel
+def _leading(start, index, scale):  # type: ignore[no-untyped-def]
+    found = np.full(len(start) - 1, -1, np.int32)
+    for crossing in range(len(found)):
+        for use in range(start[crossing], start[crossing + 1]):
+            if found[crossing] < 0 or scale[index[use]] > scale[found[crossing]]:
+                found[crossing] = index[use]
+    return found
+
+
+def _jets(library: Interactions, uses: Uses, towers: Any, seeded: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Jets of the same crossings at HLT, offline and at particle level, with the densities under them."""
+    gen = _gen_jets(library, uses)
+    neutral = overlay_neutral(uses, library)
+    hlt = hlt_jets(towers, seeded)
+    offline = offline_jets(neutral, _tracks(library, uses), seeded)
+    vertices = np.bincount(uses.owners(), library.vertex[uses.index], len(seeded))
+    return {
+        "HLTJet": ak.with_field(_rounded(hlt), match_jets(hlt, gen), "genJetIdx"),
+        "Jet": ak.with_field(_rounded(offline), match_jets(offline, gen), "genJetIdx"),
+        "GenJet": _rounded(gen),
+        "rho": round_mantissa(rho(towers), PRECISION["pt"]),
+        "rhoOffline": round_mantissa(rho_offline(neutral), PRECISION["pt"]),
+        "nPV": vertices.astype(np.int32),
+    }
+
+
+def _rounded(jets: ak.Array) -> ak.Array:
+    """Jets with as many bits as mean something."""
+    counts = ak.num(jets)
+    flat = {
+        name: round_mantissa(ak.to_numpy(ak.flatten(jets[name])), bits)
+        for name, bits in PRECISION.items()
+        if name in ak.fields(jets)
+    }
+    return ak.unflatten(ak.zip(flat), counts)
 
 
 def _words(words: Numbers, eta_lsb: float, phi_lsb: float) -> ak.Array:
@@ -65,31 +167,61 @@ def _words(words: Numbers, eta_lsb: float, phi_lsb: float) -> ak.Array:
     return ak.zip({name: (words[:, i] * lsb).astype(np.float32) for i, (name, lsb) in enumerate(scales.items())})
 
 
-def _lists(words: Numbers, count: Numbers, eta_lsb: float, phi_lsb: float) -> ak.Array:
-    """Lists of records of the first `count` of padded words (n, slots, 3)."""
+def _lists(words: Numbers, count: Numbers, **extra: Numbers) -> ak.Array:
+    """Lists of records of the first `count` of padded calorimeter words (n, slots, 3) and `extra` fields (n, slots)."""
     present = np.arange(words.shape[1]) < count[:, None]
-    return ak.unflatten(_words(words[present], eta_lsb, phi_lsb), count)
+    found = _words(words[present], units.CALO_ETA_LSB, CALO_PHI)
+    for name, values in extra.items():
+        found = ak.with_field(found, values[present], name)
+    return ak.unflatten(found, count)
 
 
-def _muons(library: Interactions, crossings: Crossings, rng: np.random.Generator) -> ak.Array:
-    place, counts = ragged_take(library.muon_start, crossings.index)
-    eta, phi = _oriented(library.muon_eta[place], library.muon_phi[place], crossings, counts)
-    owner = np.repeat(crossings.owners(), counts)
-    found = level1_muons(owner, len(crossings), library.muon_pt[place], eta, phi, rng)
-    return ak.unflatten(_words(found.words, units.MUON_ETA_LSB, 2 * np.pi / units.MUON_PHI_STEPS), found.count)
+def _muons(library: Interactions, uses: Uses, rng: np.random.Generator) -> ak.Array:
+    place, counts = ragged_take(library.muon_start, uses.index)
+    eta, phi = _oriented(library.muon_eta[place], library.muon_phi[place], uses, counts)
+    owner = np.repeat(uses.owners(), counts)
+    pt, charge = library.muon_pt[place], library.muon_charge[place]
+    found = level1_muons(owner, len(uses.start) - 1, pt, eta, phi, charge, rng)
+    muons = ak.with_field(_words(found.words, units.MUON_ETA_LSB, MUON_PHI), found.charge, "charge")
+    return ak.unflatten(muons, found.count)
 
 
-def _gen_jets(library: Interactions, crossings: Crossings) -> ak.Array:
-    place, counts = ragged_take(library.jet_start, crossings.index)
-    eta, phi = _oriented(library.jet_eta[place], library.jet_phi[place], crossings, counts)
+def _tracks(library: Interactions, uses: Uses) -> Tracks:
+    """The tracks of the primary vertex of each crossing, that of the largest Σ pt²; the others' are dropped."""
+    chosen = _primary(uses.start, uses.index, library.track_start, library.track_pt)
+    owner, here = np.flatnonzero(chosen >= 0), chosen[chosen >= 0]
+    first = Uses(np.arange(len(here) + 1), uses.index[here], uses.turn[here], uses.mirror[here])
+    place, counts = ragged_take(library.track_start, first.index)
+    eta, phi = _oriented(library.track_eta[place], library.track_phi[place], first, counts)
+    return Tracks(np.repeat(owner, counts), library.track_pt[place], eta, phi)
+
+
+@kernel
+def _primary(start, index, track_start, track_pt):  # type: ignore[no-untyped-def]
+    """Place among the uses of the interaction with the largest Σ pt² of tracks in each crossing, -1 without tracks."""
+    found = np.full(len(start) - 1, -1)
+    for crossing in range(len(found)):
+        best = 0.0
+        for use in range(start[crossing], start[crossing + 1]):
+            total = 0.0
+            for track in range(track_start[index[use]], track_start[index[use] + 1]):
+                total += track_pt[track] ** 2
+            if total > best:
+                best, found[crossing] = total, use
+    return found
+
+
+def _gen_jets(library: Interactions, uses: Uses) -> ak.Array:
+    place, counts = ragged_take(library.jet_start, uses.index)
+    eta, phi = _oriented(library.jet_eta[place], library.jet_phi[place], uses, counts)
     columns = {"pt": library.jet_pt[place], "eta": eta, "phi": phi, "mass": library.jet_mass[place]}
-    number = np.bincount(np.repeat(crossings.owners(), counts), minlength=len(crossings))
+    number = np.bincount(np.repeat(uses.owners(), counts), minlength=len(uses.start) - 1)
     jets = ak.unflatten(ak.zip({name: c.astype(np.float32) for name, c in columns.items()}), number)
     return jets[ak.argsort(jets.pt, ascending=False)]
 
 
-def _oriented(eta: Numbers, phi: Numbers, crossings: Crossings, counts: Numbers) -> tuple[Numbers, Numbers]:
-    """η and φ in [-π, π) as the crossings mirror and turn them; `counts` objects of each use."""
-    sign = np.repeat(np.where(crossings.mirror, -1, 1), counts)
-    turned = phi + np.repeat(crossings.turn, counts) * TOWER_PHI
+def _oriented(eta: Numbers, phi: Numbers, uses: Uses, counts: Numbers) -> tuple[Numbers, Numbers]:
+    """η and φ in [-π, π) as the uses mirror and turn them; `counts` objects of each use."""
+    sign = np.repeat(np.where(uses.mirror, -1, 1), counts)
+    turned = phi + np.repeat(uses.turn, counts) * TOWER_PHI
     return eta * sign, np.mod(turned + np.pi, 2 * np.pi) - np.pi

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from trigforge.errors import CheckError
 
-Progress = Callable[[float], None]
+Done = Callable[[int], None]
+"""Called with the place of a finished task."""
 R = TypeVar("R")
 
 
@@ -26,18 +27,18 @@ class Workers:
 
     pool: ProcessPoolExecutor | None
 
-    def run(self, tasks: Sequence[Callable[[], R]], costs: Sequence[float], advance: Progress) -> list[R]:
-        """The result of each task, in order; `advance(cost)` after each. Tasks and results must pickle.
+    def run(self, tasks: Sequence[Callable[[], R]], done: Done) -> list[R]:
+        """The result of each task, in order; `done(place)` after each. Tasks and results must pickle.
 
         Raises `CheckError` if a process dies, and whatever a task raises.
         """
         if self.pool is None:
-            return [_counted(task(), cost, advance) for task, cost in zip(tasks, costs, strict=True)]
+            return [_noted(task(), place, done) for place, task in enumerate(tasks)]
         try:
-            cost_of = {self.pool.submit(task): cost for task, cost in zip(tasks, costs, strict=True)}
-            for future in as_completed(cost_of):
-                _counted(future.result(), cost_of[future], advance)
-            return [future.result() for future in cost_of]
+            place_of = {self.pool.submit(task): place for place, task in enumerate(tasks)}
+            for future in as_completed(place_of):
+                _noted(future.result(), place_of[future], done)
+            return [future.result() for future in place_of]
         except BrokenProcessPool:
             raise CheckError(
                 "a simulation worker must live until its task ends, but one died; give it more memory, use fewer "
@@ -63,8 +64,8 @@ def start_workers(count: int) -> Iterator[Workers]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _counted(result: R, cost: float, advance: Progress) -> R:
-    advance(cost)
+def _noted(result: R, place: int, done: Done) -> R:
+    done(place)
     return result
 
 

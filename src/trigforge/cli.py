@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from trigforge import __version__
+from trigforge.cli_samples import JSON, generate, import_file, print_json
 from trigforge.errors import CheckError, InputError
 from trigforge.ui import Reporter
 
@@ -29,6 +30,9 @@ ENVIRONMENT = {
 """Set for the libraries unless the user set them."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+ALL = ("all",)
+"""Redo every stage."""
+
 Command = Callable[..., None]
 
 OUT = click.option(
@@ -41,8 +45,12 @@ PROJECTS = click.option(
 )  # fmt: skip
 CONFIG = click.option("--config", "-c", type=click.Path(path_type=Path), help="TOML file of the run; all has defaults.")
 RECIPE = click.option("--recipe", help="A shipped recipe or a TOML file of one.")
+SAMPLES = click.option(
+    "--samples", type=click.Path(path_type=Path),
+    help="Folder of samples from 'trigforge generate'; default: those that trigforge brings along.",
+)  # fmt: skip
+GENERATE = click.option("--generate", is_flag=True, help="Simulate fresh samples into the run's folder.")
 FRESH = click.option("--fresh", is_flag=True, help="Do every stage again, even if nothing changed.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,43 +67,37 @@ def calibrate() -> None:
 def _stages(group: click.Group, name: str, help_text: str, *targets: str, redo: tuple[str, ...] = ()) -> None:
     """Add a command that brings a run up to some stages."""
 
-    def command(out: Path, config: Path | None, recipe: str | None, projects: Path, fresh: bool, as_json: bool) -> None:
-        bring_up(out, config, recipe, projects, targets, redo, fresh, as_json)
+    def command(out: Path, projects: Path, fresh: bool, as_json: bool, **chosen: Any) -> None:
+        bring_up(out, projects, chosen, targets, ALL if fresh else redo, as_json)
 
     decorated: Command = command
-    for option in (JSON, FRESH, PROJECTS, RECIPE, CONFIG, OUT):
+    for option in (JSON, FRESH, PROJECTS, RECIPE, GENERATE, SAMPLES, CONFIG, OUT):
         decorated = option(decorated)
     group.command(name, help=help_text)(decorated)
 
 
 def bring_up(
-    out: Path,
-    config: Path | None,
-    recipe: str | None,
-    projects: Path,
-    targets: Sequence[str],
-    redo: Sequence[str],
-    fresh: bool,
-    as_json: bool,
+    out: Path, projects: Path, chosen: dict[str, Any], targets: Sequence[str], redo: Sequence[str], as_json: bool
 ) -> None:
     """Execute stages of a run and print what they said."""
-    from trigforge.config import choose_config
+    from trigforge.config import Choices, choose_config
     from trigforge.pipeline import execute, open_run
     from trigforge.stages import STAGES
 
     reporter = Reporter()
-    chosen, origin = choose_config(out, config, recipe, projects)
+    config, origin = choose_config(out, Choices(**chosen), projects)
     reporter.line(f"config               {origin}")
-    with open_run(chosen, out, projects) as run:
-        records = execute(run, STAGES, targets, reporter, STAGES if fresh else redo)
+    with open_run(config, out, projects) as run:
+        records = execute(run, STAGES, targets, reporter, list(STAGES) if redo is ALL else redo)
     if as_json:
         summary = run.path("summary.json")
         stages = {n: {"wall_seconds": r.wall_seconds, "text": r.text} for n, r in records.items()}
-        _print_json(json.loads(summary.read_text()) if "report" in targets else {"stages": stages})
+        print_json(json.loads(summary.read_text()) if "report" in targets else {"stages": stages})
 
 
 _stages(app, "run", "Do everything: events, model, firmware, certificate, rates, stream, search, report.", "report")
-_stages(app, "generate", "Simulate proton collisions and their Level-1 objects.", "events")
+app.add_command(generate)
+app.add_command(import_file)
 _stages(app, "train", "Train the recipe's model, quantised, on background only.", "model")
 _stages(app, "convert", "Convert the model with hls4ml and lower it to an integer program.", "program")
 _stages(app, "build", "Write the RTL and estimate its resources with Yosys.", "rtl", "estimate")
@@ -141,7 +143,7 @@ def emulate(program: Path, events: Path, scores: Path, contract: Path | None, as
     write_atomic(scores, buffer.getvalue())
     Reporter().line(f"{len(result)} events in {seconds:.3f} s ({len(result) / seconds / 1e6:.2f} million/s): {scores}")
     if as_json:
-        _print_json({"events": len(result), "seconds": seconds, "scores": str(scores), "program": loaded.digest})
+        print_json({"events": len(result), "seconds": seconds, "scores": str(scores), "program": loaded.digest})
 
 
 @app.command()
@@ -152,7 +154,7 @@ def doctor(as_json: bool) -> None:
 
     findings = examine()
     if as_json:
-        _print_json(findings.model_dump(mode="json"))
+        print_json(findings.model_dump(mode="json"))
     else:
         show(findings)
     if not findings.ok:
@@ -194,7 +196,3 @@ def run_command(arguments: Sequence[str] | None) -> int:
 def _fail(message: str, code: int) -> int:
     print(f"trigforge: {message}", file=sys.stderr)  # noqa: T201  (this is the command line)
     return code
-
-
-def _print_json(content: Any) -> None:
-    click.echo(json.dumps(content, indent=1))

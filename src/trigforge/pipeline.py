@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import time
@@ -16,6 +14,7 @@ from trigforge import __version__
 from trigforge.config import STORED, RunConfig
 from trigforge.errors import InputError
 from trigforge.firmware.project import build_folder
+from trigforge.locks import locked
 from trigforge.ui import Reporter, Update
 from trigforge.value import Value
 
@@ -72,29 +71,9 @@ def open_run(config: RunConfig, folder: Path, projects: Path) -> Iterator[Run]:
     """A run in `folder`, which is made, proved writable and kept from other processes, as is its build folder."""
     with ExitStack() as locks:
         for place in (folder, build_folder(projects, config.project.name)):
-            locks.enter_context(_locked(place))
+            locks.enter_context(locked(place))
         config.save(folder / STORED)
         yield Run(config, folder, projects)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder; the lock goes with the process, however that ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        raise InputError(f"output folder {folder} must be writable: {error.strerror}; choose another --out") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"{folder} must not be in use by another trigforge process; wait for it or choose another folder"
-            ) from None
-        yield
 
 
 def execute(

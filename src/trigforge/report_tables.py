@@ -50,12 +50,23 @@ def tables(results: Results) -> dict[str, Table]:
         "jets": _jets(results),
         "closure": _closure(results),
         "dijet": _dijet(results),
-        "events": Table(("sample", "events"), tuple((title_of(n), count(k)) for n, k in results.events.items())),
+        "events": _events(results),
         "config": Table(("key", "value"), tuple(flatten(results.config.model_dump(mode="json"))), words=2),
         "tools": Table(("tool", "version"), tuple(sorted(results.certificate.tools.items())), words=2),
         "digests": _digests(results),
         "wall": Table(("stage", "wall time"), tuple((n, duration(s)) for n, s in results.wall_seconds.items())),
     }
+
+
+def _events(results: Results) -> Table:
+    rows = []
+    for sample in results.samples.values():
+        effective = sample.sum_w**2 / sample.sum_w2
+        made = f"seed {sample.config.seed}, trigforge {sample.version} {sample.revision[:12]}".rstrip()
+        rows.append(
+            (sample.title, count(sample.events), count(round(effective)), f"{number(sample.cross_section_pb)} pb", made)
+        )
+    return Table(("sample", "events", "effective events", "cross section", "made with"), tuple(rows))
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

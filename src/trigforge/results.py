@@ -12,6 +12,7 @@ from trigforge.config import RunConfig
 from trigforge.firmware.synthesis import Resources
 from trigforge.models.metrics import Measured, Roc
 from trigforge.models.trained import TrainingRecord
+from trigforge.sim.collisions import Sample
 from trigforge.sim.cosim.certificate import Certificate
 from trigforge.tla.rates import RateTable
 from trigforge.tla.search import DijetFit
@@ -60,11 +61,11 @@ class FirmwareSummary(Value):
 
 
 class Results(Value):
-    """All results of one run."""
+    """All results of one run; `samples` are those it read."""
 
     version: str
     config: RunConfig
-    events: dict[str, int]
+    samples: dict[str, Sample]
     training: TrainingRecord
     performance: Performance
     certificate: Certificate
@@ -78,11 +79,16 @@ class Results(Value):
     search: DijetFit
     wall_seconds: dict[str, float]
 
+    @property
+    def pileup(self) -> float:
+        """Mean number of inelastic interactions in a crossing."""
+        return next(iter(self.samples.values())).config.pileup
+
     def summary(self) -> dict[str, Any]:
         """The content of `summary.json`."""
         performance, firmware, threshold = self.performance, self.firmware, self.threshold
         return {
-            "events": self.events,
+            "events": {name: sample.events for name, sample in self.samples.items()},
             "model": {
                 "name": self.training.recipe.name,
                 "auc": {r.name: r.auc.model_dump() for r in performance.rocs},

@@ -1,12 +1,14 @@
-"""The event samples of a run: where they lie, which of them train and which measure."""
+"""The event samples of a run: where they lie, and which of them train and which measure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import awkward as ak
 import numpy as np
-import numpy.typing as npt
 
 from trigforge.contract import InputContract, OutOfRange
 from trigforge.events import read_events
@@ -15,21 +17,35 @@ from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
 from trigforge.models.metrics import FloatArray
 from trigforge.pipeline import Run
+from trigforge.sim.collisions import ENHANCED_BIAS, ZERO_BIAS, Sample
+from trigforge.sim.collisions.frozen import FROZEN, find_samples
 
-BACKGROUND = "background"
-SPLIT_SEED = 20260101
-TRAINING_SHARE = 0.35
-
-
-def events_file(name: str) -> str:
-    """The file of a sample, relative to the run's folder."""
-    return f"events/{name}.parquet"
+TRAINING: Final = ZERO_BIAS
+"""Models train on crossings as they come, and see nothing of the sample that measures them."""
+BACKGROUND: Final = ENHANCED_BIAS
+"""Rates are measured on crossings of which the interesting ones were made more often."""
 
 
-def split(events: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Masks (n,) of the events that train and of the others, that measure: a fixed random choice."""
-    training = np.random.default_rng(SPLIT_SEED).random(events) < TRAINING_SHARE
-    return training, ~training
+def sample_folder(run: Run) -> Path:
+    """The folder of the samples that a run reads."""
+    if run.config.collisions is not None:
+        return run.path("events")
+    return Path(run.config.samples) if run.config.samples else FROZEN
+
+
+def read_sample(run: Run, name: str, columns: Sequence[str] | None = None) -> ak.Array:
+    """The events of a sample of the run."""
+    return read_events(sample_folder(run) / name, columns)
+
+
+def run_samples(run: Run) -> dict[str, Sample]:
+    """The records of the run's samples by name."""
+    return find_samples(sample_folder(run))
+
+
+def signal_names(run: Run) -> list[str]:
+    """The run's signals."""
+    return [name for name, sample in run_samples(run).items() if not sample.background]
 
 
 def encode(contract: InputContract, events: ak.Array) -> IntArray:
@@ -61,11 +77,10 @@ def score_samples(run: Run, contract: InputContract) -> Scored:
     def score(events: ak.Array) -> IntArray:
         return emulator(encode(contract, events))[:, 0]
 
-    everything = read_events(run.path(events_file(BACKGROUND)))
-    background = everything[split(len(everything))[1]]
+    background = read_sample(run, BACKGROUND)
     weights = ak.to_numpy(background["weight"]).astype(np.float64)
     background = ak.with_field(background, weights / weights.sum(), "weight")
-    signals = {name: read_events(run.path(events_file(name))) for name in run.config.collisions.signals}
+    signals = {name: read_sample(run, name) for name in signal_names(run)}
     return Scored(
         background=background,
         weights=weights / weights.sum(),

@@ -10,13 +10,12 @@ from trigforge import __version__, stages_firmware, stages_physics
 from trigforge.calibration.jets import JetCalibration
 from trigforge.calibration.thresholds import ThresholdRow, ThresholdTable
 from trigforge.config import RunConfig
-from trigforge.events import read_events
 from trigforge.firmware.synthesis import Resources
 from trigforge.models.recipe import find_recipe
 from trigforge.models.trained import RECORD_FILE, TrainingRecord
 from trigforge.pipeline import Run, Stage, read_records
 from trigforge.results import FirmwareSummary, Performance, Results
-from trigforge.samples import BACKGROUND, events_file
+from trigforge.samples import run_samples
 from trigforge.sim.cosim import Certificate
 from trigforge.stages_physics import CORRECTIONS_FILE, TLA_FILE
 from trigforge.tla.rates import RateTable
@@ -28,12 +27,11 @@ from trigforge.value import write_atomic
 
 def collect(run: Run) -> Results:
     """Read the results of all stages but the report."""
-    names = (BACKGROUND, *run.config.collisions.signals)
     records = read_records(run, STAGES)
     return Results(
         version=__version__,
         config=run.config,
-        events={name: len(read_events(run.path(events_file(name)))) for name in names},
+        samples=run_samples(run),
         training=TrainingRecord.load(run.path("model", RECORD_FILE)),
         performance=Performance.load(run.path("model", "performance.json")),
         certificate=Certificate.load(run.path("firmware", "certificate.json")),
@@ -65,7 +63,7 @@ def make_report(run: Run, update: Update) -> str:
 
 
 def _collisions(config: RunConfig) -> str:
-    return config.collisions.model_copy(update={"workers": 0}).digest
+    return "" if config.collisions is None else config.collisions.model_copy(update={"jobs": 0}).digest
 
 
 def _recipe(config: RunConfig) -> str:
@@ -90,7 +88,15 @@ def _nothing(config: RunConfig) -> str:  # noqa: ARG001
 
 
 _ALL = (
-    Stage("events", (), (events_file(BACKGROUND),), _collisions, stages_firmware.make_events),
+    Stage(
+        "events",
+        (),
+        (),
+        _collisions,
+        stages_firmware.make_events,
+        state=stages_firmware.samples_state,
+        intact=stages_firmware.samples_are_there,
+    ),
     Stage("model", ("events",), (f"model/{RECORD_FILE}",), _recipe, stages_firmware.make_model),
     Stage(
         "program",

@@ -11,7 +11,7 @@ import numpy as np
 
 from trigforge.contract import InputContract, level1_contract
 from trigforge.errors import CheckError, InputError
-from trigforge.events import read_events, write_events
+from trigforge.events.files import PART
 from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.emulator import Emulator, compile_emulator
 from trigforge.firmware.hls import compile_csim, convert, load_csim
@@ -26,8 +26,18 @@ from trigforge.models.train import train
 from trigforge.models.trained import TrainedModel, load_trained
 from trigforge.pipeline import Run
 from trigforge.results import FirmwareSummary
-from trigforge.samples import BACKGROUND, encode, events_file, load_program, split
-from trigforge.sim.collisions.simulate import simulate
+from trigforge.samples import (
+    BACKGROUND,
+    TRAINING,
+    encode,
+    load_program,
+    read_sample,
+    run_samples,
+    sample_folder,
+    signal_names,
+)
+from trigforge.sim.collisions.dataset import simulate
+from trigforge.sim.collisions.frozen import require_run_samples
 from trigforge.sim.cosim import LEVELS, Certificate, LevelResult, Vectors, compare, find_simulator, make_vectors
 from trigforge.sim.cosim import simulate as cosimulate
 from trigforge.ui import Update
@@ -41,19 +51,32 @@ COMPARISON_BITS: Final = 16
 
 
 def make_events(run: Run, update: Update) -> str:
-    """Simulate the samples."""
-    samples = simulate(run.config.collisions, lambda fraction: update(fraction, "Pythia 8 and Level-1"))
-    for name, events in samples.items():
-        write_events(run.path(events_file(name)), events)
-    counts = ", ".join(f"{len(events)} {name}" for name, events in samples.items())
-    return f"{counts}; mean pile-up {run.config.collisions.pileup:g}"
+    """Find the samples, or simulate them."""
+    if run.config.collisions is not None:
+        simulate(run.config.collisions, run.path("events"), update, replace=True)
+    samples = require_run_samples(sample_folder(run))
+    counts = ", ".join(f"{sample.events} {name}" for name, sample in samples.items())
+    first = next(iter(samples.values()))
+    return f"{counts}; mean pile-up {first.config.pileup:g}, seed {first.config.seed}"
+
+
+def samples_state(run: Run) -> str:
+    """What the samples of a run are, if it does not make them itself."""
+    if run.config.collisions is not None:
+        return ""
+    return ",".join(sample.digest for sample in run_samples(run).values())
+
+
+def samples_are_there(run: Run) -> bool:
+    """Whether every part of every sample is there."""
+    folder = sample_folder(run)
+    return all(len(list((folder / name).glob(PART))) == s.parts for name, s in run_samples(run).items())
 
 
 def make_model(run: Run, update: Update) -> str:
-    """Train on the training share of the background."""
+    """Train on zero bias."""
     recipe = find_recipe(run.config.project.recipe)
-    events = read_events(run.path(events_file(BACKGROUND)))
-    events = events[split(len(events))[0]]
+    events = read_sample(run, TRAINING)
     words = encode(level1_contract(), events)
     weights = ak.to_numpy(events["weight"]).astype(np.float64)
     contract = level1_contract().fit_normaliser(words, weights)
@@ -182,9 +205,10 @@ def _emulator_speed(emulator: Emulator, words: IntArray) -> float:
 
 def verification_vectors(run: Run, contract: InputContract) -> Vectors:
     """Physics events of all samples in equal shares, and random, corner, walking and saturating vectors."""
-    names = (BACKGROUND, *run.config.collisions.signals)
+    names = (BACKGROUND, *signal_names(run))
     share = -(-run.config.project.verification.physics // len(names))
-    physics = np.concatenate([encode(contract, read_events(run.path(events_file(n)))[:share]) for n in names])
+    columns = [collection.name for collection in contract.collections]
+    physics = np.concatenate([encode(contract, read_sample(run, n, columns)[:share]) for n in names])
     low, high = contract.limits()
     asked = run.config.project.verification
     return make_vectors(low, high, random=asked.random, saturating=asked.random // 4, seed=asked.seed, physics=physics)

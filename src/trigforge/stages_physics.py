@@ -13,14 +13,13 @@ from trigforge.calibration.reuse import interaction_groups
 from trigforge.calibration.thresholds import ThresholdRow, scan_thresholds, threshold_for
 from trigforge.config import RunConfig
 from trigforge.contract import InputContract
-from trigforge.events import read_events
 from trigforge.fixed import IntArray
 from trigforge.models.metrics import FloatArray, Roc, baseline_scores, efficiency, roc, threshold_at_fpr
 from trigforge.models.trained import CONTRACT_FILE
 from trigforge.notation import bandwidth, rate, size
 from trigforge.pipeline import Run
 from trigforge.results import Performance, Spectrum
-from trigforge.samples import BACKGROUND, Scored, events_file, load_program, score_samples
+from trigforge.samples import BACKGROUND, Scored, load_program, read_sample, score_samples
 from trigforge.tla.menu import Menu, decide, default_menu
 from trigforge.tla.rates import measure_rates
 from trigforge.tla.search import SearchOptions, search_dijets
@@ -103,7 +102,7 @@ def make_rates(run: Run, update: Update) -> str:
 def make_jets(run: Run, update: Update) -> str:
     """Derive the jet energy scale on the background."""
     update(0.1, "numerical inversion")
-    calibration = derive_jes(read_events(run.path(events_file(BACKGROUND))))
+    calibration = derive_jes(read_sample(run, BACKGROUND))
     calibration.save(run.path("calibration", "jets.json"))
     calibration.write_corrections(run.path(*CORRECTIONS_FILE.split("/")))
     closure = f"{100 * calibration.closure_max:.1f} ± {100 * calibration.closure_max_err:.1f} %"

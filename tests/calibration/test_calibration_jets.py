@@ -109,9 +109,20 @@ def test_low_statistics_end_the_calibrated_range_and_are_not_invented(events: ak
     assert any(edges.index(b.pt_high_gev) - edges.index(b.pt_low_gev) > 1 for b in calibration.raw)
 
 
+def test_copies_of_an_interaction_stay_in_one_half_and_add_no_precision(events: ak.Array) -> None:
+    twice = ak.concatenate([events[:40_000], events[:40_000]])
+    known = derive_jes(ak.with_field(twice, np.tile(np.arange(40_000), 2), "interaction"))
+    blind = derive_jes(twice)
+    assert known.jets_fitted % 2 == known.jets_tested % 2 == 0
+    errors = [{(b.abs_eta_low, b.pt_low_gev, b.pt_high_gev): b.response_err for b in c.raw} for c in (known, blind)]
+    shared = errors[0].keys() & errors[1].keys()
+    assert len(shared) > 20
+    assert np.median([errors[0][b] / errors[1][b] for b in shared]) == pytest.approx(np.sqrt(2), rel=0.05)
+
+
 def test_too_few_jets_are_refused(events: ak.Array) -> None:
     with pytest.raises(InputError, match=r"must have at least 3 bins in pt with enough jets, not \d"):
-        derive_jes(events[:400], JetBinning(pt_edges_gev=(15.0, 25.0, 50.0)))
+        derive_jes(events[:600], JetBinning(pt_edges_gev=(15.0, 25.0, 50.0)))
     with pytest.raises(InputError, match=r"central \|eta\| bin must have jets to calibrate, not none"):
         derive_jes(events[:50])
     with pytest.raises(InputError, match=r"error of at most 1e-05, not none; simulate more events"):

@@ -45,3 +45,15 @@ def test_a_true_jet_with_a_hard_neighbour_is_dropped_and_its_soft_neighbour_too(
 def test_a_trigger_jet_with_a_hard_neighbour_is_dropped() -> None:
     assert len(match_jets(crossing([jet(100, 0, 0)], [jet(60, 0, 0), jet(30, 0.4, 0)]))) == 0
     assert len(match_jets(crossing([jet(100, 0, 0)], [jet(60, 0, 0), jet(15, 0.4, 0)]))) == 1
+
+
+def test_jets_carry_the_group_of_their_crossing() -> None:
+    one = crossing([jet(100, 1, 0), jet(90, -1, 3)], [jet(90, 1, 0), jet(80, -1, 3)])
+    events = ak.with_field(ak.concatenate([one] * 4), np.array([5, -1, 5, -1], dtype=np.int32), "interaction")
+    pairs = match_jets(events)
+    assert pairs.event.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    first, second, third, fourth = pairs.group.reshape(4, 2).tolist()
+    assert first == third
+    assert len({*first, *second, *fourth}) == 3
+    assert pairs[pairs.pt_true == 90].group.tolist() == pairs[pairs.pt_true == 100].group.tolist()
+    assert len(np.unique(match_jets(ak.without_field(events, "interaction")).group)) == 4

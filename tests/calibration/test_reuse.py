@@ -7,41 +7,57 @@ import numpy as np
 import pytest
 from toy_events import toy_events
 
+from trigforge.calibration.response import truncated_mean
 from trigforge.calibration.reuse import interaction_groups
 from trigforge.calibration.thresholds import threshold_for
 from trigforge.calibration.weighted import effective_events, measure_rate, squared_sum
 from trigforge.tla.spectrum import fill_spectrum
 
 
-def mirrored(events: ak.Array, turn: float) -> ak.Array:
-    """The same interactions, turned in phi and mirrored in eta."""
-    jets = events["GenJet"]
-    jets = ak.with_field(ak.with_field(jets, -jets["eta"], "eta"), jets["phi"] + turn, "phi")
-    return ak.with_field(events, jets, "GenJet")
+def with_interactions(numbers: list[int]) -> ak.Array:
+    return ak.with_field(toy_events(len(numbers)), np.array(numbers, dtype=np.int32), "interaction")
 
 
-def test_turned_and_mirrored_copies_are_one_group() -> None:
-    events = toy_events(500)
-    groups = interaction_groups(ak.concatenate([events, mirrored(events, 0.5), mirrored(events, 1.0)]))
-    assert len(np.unique(groups)) == 500
-    np.testing.assert_array_equal(groups[:500], groups[500:1000])
-    np.testing.assert_array_equal(groups[:500], groups[1000:])
+def test_crossings_of_one_interaction_are_one_group() -> None:
+    groups = interaction_groups(with_interactions([7, 3, 7, 2_000_000_000, 3, 7, 0]))
+    assert groups.dtype == np.int64
+    assert len(np.unique(groups)) == groups.max() + 1 == 4
+    np.testing.assert_array_equal(groups[[0, 0, 1]], groups[[2, 5, 4]])
 
 
-def test_the_order_of_jets_does_not_matter() -> None:
-    events = toy_events(50)
-    events = events[ak.num(events["GenJet"]) == 3]
-    events = ak.with_field(events, events["GenJet"][:, 1:], "GenJet")
-    backwards = ak.with_field(events, events["GenJet"][:, ::-1], "GenJet")
-    assert len(np.unique(interaction_groups(ak.concatenate([events, backwards])))) == len(events) > 10
+def test_crossings_of_unknown_interaction_are_groups_of_their_own() -> None:
+    groups = interaction_groups(with_interactions([-1, 1, -1, 1, -1, 0, 5, 4]))
+    assert len(np.unique(groups)) == 7
+    assert groups[1] == groups[3]
+    np.testing.assert_array_equal(interaction_groups(toy_events(20)), np.arange(20))
+    assert len(interaction_groups(with_interactions([1, 2])[:0])) == 0
 
 
-def test_events_without_true_jets_are_groups_of_their_own() -> None:
-    events = toy_events(20)
-    bare = ak.with_field(events, events["GenJet"][:, :0], "GenJet")
-    assert len(np.unique(interaction_groups(bare))) == 20
-    assert len(np.unique(interaction_groups(ak.concatenate([events, bare])))) == 40
-    assert len(np.unique(interaction_groups(events[["weight", "rho"]]))) == 20
+def reused(rng: np.random.Generator, interactions: int, uses: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Groups, hardness and smeared hardness of crossings: about `interactions` different ones, each in `uses`."""
+    hardness = rng.exponential(1.0, rng.poisson(interactions))
+    smeared = np.repeat(hardness, uses) * rng.normal(1, 0.2, len(hardness) * uses)
+    return np.repeat(np.arange(len(hardness)), uses), np.repeat(hardness, uses), smeared
+
+
+def test_quoted_errors_are_the_spread_of_independent_samples() -> None:
+    rng, toys, interactions, uses = np.random.default_rng(3), 600, 300, 12
+    rates, responses = [], []
+    for _ in range(toys):
+        numbers, hardness, smeared = reused(rng, interactions, uses)
+        events = ak.zip({"weight": np.full(len(numbers), 1 / (interactions * uses)), "interaction": numbers})
+        order = rng.permutation(len(numbers))
+        groups, accepted = interaction_groups(events[order]), smeared[order] > 1.5
+        weights = ak.to_numpy(events["weight"])
+        grouped, naive = (measure_rate(weights, accepted, 2544, g) for g in (groups, None))
+        rates.append((grouped.hz, grouped.error_hz, naive.error_hz))
+        response = (smeared / hardness + 0.3 * np.sin(40 * hardness))[order]
+        known, blind = (truncated_mean(response, weights, g) for g in (groups, None))
+        responses.append((known[0], known[1], blind[1]))
+    for sample in (np.array(rates), np.array(responses)):
+        spread, (_, grouped, naive) = sample[:, 0].std(ddof=1), np.sqrt((sample**2).mean(axis=0))
+        assert abs(grouped / spread - 1) < 4 / np.sqrt(2 * toys)
+        assert naive < 0.5 * spread
 
 
 def test_copies_add_rate_but_no_precision() -> None:

@@ -1,18 +1,26 @@
-"""Level-1 objects of hand-made towers, word by word."""
+"""Level-1 calorimeter objects: hand-made towers word by word, any towers as a slow reading of the algorithm says."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
+import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from trigforge.sim.collisions import level1
+from trigforge.contract import level1_contract
+from trigforge.sim.collisions import level1_kernels as kernels
 from trigforge.sim.collisions.detector import ETA_HALF, N_ETA, N_PHI
-from trigforge.sim.collisions.level1 import CaloObjects, calo_objects
+from trigforge.sim.collisions.level1 import CaloObjects, calo_objects, regions
 
 SHAPE = (1, N_ETA, N_PHI)
+Towers = npt.NDArray[np.float32]
+Words = npt.NDArray[np.int64]
+Object = tuple[int, int, int]
 
 
 def with_tower(ieta: int, iphi: int, em: float = 0.0, had: float = 0.0, flat: float = 0.0) -> CaloObjects:
@@ -21,6 +29,164 @@ def with_tower(ieta: int, iphi: int, em: float = 0.0, had: float = 0.0, flat: fl
     towers[0][0, ieta + ETA_HALF, iphi] += em
     towers[1][0, ieta + ETA_HALF, iphi] += had
     return calo_objects(*towers)
+
+
+def lit(*towers: tuple[int, int, float]) -> Towers:
+    """Towers (row, column, GeV)."""
+    found = np.zeros(SHAPE, np.float32)
+    for eta, phi, energy in towers:
+        found[0, eta, phi] = energy
+    return found
+
+
+# A slow reading of the algorithm: no padding, no tables, no early exits, sums over windows tower by tower.
+
+
+def slow_words(energy: Towers) -> Words:
+    return np.minimum(np.floor(energy.astype(np.float64) * 2 + 0.5), 511).astype(np.int64)
+
+
+def window(words: Words, eta: int, phi: int, eta_half: int, phi_half: int) -> Words:
+    rows = [row for row in range(eta - eta_half, eta + eta_half + 1) if 0 <= row < N_ETA]
+    return words[np.ix_(rows, [(phi + d) % N_PHI for d in range(-phi_half, phi_half + 1)])]
+
+
+def is_peak(words: Words, eta: int, phi: int, half: int) -> bool:
+    around = window(words, eta, phi, half, half)
+    centre = min(eta, half) * around.shape[1] + half
+    return bool((around <= words[eta, phi]).all() and (around.ravel()[centre + 1 :] < words[eta, phi]).all())
+
+
+def peaks(words: Words, seed: int, half: int) -> Iterator[tuple[int, int]]:
+    return ((eta, phi) for eta, phi in np.argwhere(words >= seed).tolist() if is_peak(words, eta, phi, half))
+
+
+def slow_jets(words: Words) -> list[Object]:
+    """All jets, before any list is cut: pt, η and φ words."""
+    found = []
+    for eta, phi in peaks(words, 8, 4):
+        inside = int(window(words, eta, phi, 4, 4).sum())
+        ring = int(words[max(eta - 4, 0) : eta + 5].sum())
+        found.append((min(inside - (ring - inside) * 9 // 63, 2047), 2 * (eta - ETA_HALF) + 1, 2 * phi + 1))
+    return [jet for jet in found if jet[0] >= 30]
+
+
+def slow_ht(jets: list[Object]) -> int:
+    return min(sum(pt for pt, eta, _ in jets if pt >= 60 and abs(eta * 0.087 / 2) < 2.5), 4095)
+
+
+def slow_egs(em: Words, words: Words) -> list[tuple[int, int, int, int]]:
+    """All clusters: pt, η and φ words and isolation."""
+    found = []
+    towers = int((words[ETA_HALF - 4 : ETA_HALF + 4] > 0).sum())
+    pile_up = kernels.ISO_MEAN * -math.log(1 - towers / 577)
+    for eta, phi in peaks(em, 4, 1):
+        pt, behind = int(window(em, eta, phi, 0, 1).sum()), int(window(words - em, eta, phi, 0, 1).sum())
+        if pt < 8 or behind * 8 > pt or not -34 <= eta - ETA_HALF < 34:
+            continue
+        around = window(words, eta, phi, 2, 4).sum() - window(em, eta, phi, 0, 2).sum() - behind
+        limit = round(pile_up + kernels.ISO_SIGMAS * math.sqrt(pile_up)) + min(pt, 511) // 16
+        found.append((min(pt, 511), 2 * (eta - ETA_HALF) + 1, 2 * phi + 1, int(around <= limit)))
+    return found
+
+
+def slow_met(words: Words) -> tuple[int, int]:
+    row = np.abs(np.arange(N_ETA) + 0.5 - ETA_HALF)[:, None]
+    column = np.where(words >= np.where(row < 34, 6, 12), words, 0).sum(axis=0)
+    angle = [(phi + 0.5) * 2 * math.pi / N_PHI for phi in range(N_PHI)]
+    x = -sum(int(sum_) * round(1024 * math.cos(a)) for sum_, a in zip(column, angle, strict=True))
+    y = -sum(int(sum_) * round(1024 * math.sin(a)) for sum_, a in zip(column, angle, strict=True))
+    size = math.isqrt(x * x + y * y) // 1024
+    return (min(size, 4095), round(math.atan2(y, x) * 72 / math.pi) % 144) if size else (0, 0)
+
+
+def slow_regions(words: Words) -> list[int]:
+    edges = np.array([0.0, 0.348, 0.696, 1.044, 1.392, 1.740, 2.175, 2.958])
+    sums = np.zeros((18, 14), np.int64)
+    for eta, phi in np.argwhere(words > 0).tolist():
+        centre = (eta + 0.5 - ETA_HALF) * 0.087
+        ring = int(np.searchsorted(edges, abs(centre))) - 1
+        if ring < 7:
+            sums[(phi + 2) % N_PHI // 4, 7 + ring if centre > 0 else 6 - ring] += words[eta, phi]
+    return [min(int(sums[phi, eta]), 1023) for phi in range(18) for eta in range(14)]
+
+
+def leading(found: list[tuple[int, ...]], width: int) -> Words:
+    """The hardest twelve, of equal ones the first, and zeros."""
+    table = np.zeros((12, width), np.int64)
+    for i, row in enumerate(sorted(found, key=lambda one: -one[0])[:12]):
+        table[i] = row
+    return table
+
+
+def assert_equals_the_slow_reading(em: Towers, had: Towers) -> CaloObjects:
+    found, rings = calo_objects(em, had), regions(em, had)
+    for i in range(len(em)):
+        em_words = slow_words(em[i])
+        words = em_words + slow_words(had[i])
+        jets, egs = slow_jets(words), slow_egs(em_words, words)
+        assert_array_equal(found.jets[i], leading([*jets], 3))
+        assert_array_equal(found.egs[i], leading([*egs], 4)[:, :3])
+        assert_array_equal(found.eg_iso[i], leading([*egs], 4)[:, 3])
+        assert_array_equal([found.jet_count[i], found.eg_count[i]], [min(len(jets), 12), min(len(egs), 12)])
+        assert found.ht[i] == slow_ht(jets)
+        assert_array_equal(found.met[i], slow_met(words))
+        assert_array_equal(rings[i], slow_regions(words))
+    return found
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.001, 0.02, 0.3, 1.0]), st.sampled_from([1.0, 6.0, 60.0, 600.0]))
+def test_random_towers_give_what_the_slow_reading_says(seed: int, density: float, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    quarters = np.rint(4 * rng.exponential(scale, (2, *SHAPE)) * (rng.random((2, *SHAPE)) < density))
+    assert_equals_the_slow_reading(*(quarters / 4).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def busy() -> tuple[Towers, Towers]:
+    """Crossings of 1 to 120 real Pythia interactions, turned and mirrored."""
+    import pythia8mc
+
+    from trigforge.sim.collisions.reduce import reduce_batch
+
+    pythia = pythia8mc.Pythia("", False)
+    for setting in ("Print:quiet = on", "Beams:eCM = 13600.", "Random:setSeed = on", "Random:seed = 3"):
+        pythia.readString(setting)
+    pythia.readString("HardQCD:all = on")
+    pythia.readString("PhaseSpace:pTHatMin = 25.")
+    assert pythia.init()
+    library = reduce_batch(pythia.nextBatch(80, errorMode="skip"), False, np.random.default_rng(1))
+    rng = np.random.default_rng(2)
+    energies = np.zeros((2, 40, N_ETA, N_PHI), np.float32)
+    for i, size in enumerate(np.geomspace(1, 120, 40).astype(int)):
+        for one in rng.integers(0, 80, size):
+            part = slice(library.tower_start[one], library.tower_start[one + 1])
+            single = np.zeros((2, N_ETA * N_PHI), np.float32)
+            single[:, library.tower[part]] = library.em[part], library.had[part]
+            turned = np.roll(single.reshape(2, N_ETA, N_PHI), rng.integers(N_PHI), axis=2)
+            energies[:, i] += turned[:, :: rng.choice([-1, 1])]
+    return energies[0], energies[1]
+
+
+def test_real_crossings_give_what_the_slow_reading_says(busy: tuple[Towers, Towers]) -> None:
+    found = assert_equals_the_slow_reading(*busy)
+    assert found.jet_count.max() == found.eg_count.max() == 12
+    assert 0 < found.eg_iso.sum() < found.eg_count.sum()
+    assert (found.ht > 0).any()
+
+
+def test_saturated_words_are_the_highest_of_the_contract() -> None:
+    fields = {c.name: {f.name: f for f in c.fields} for c in level1_contract().collections}
+    towers = np.zeros(SHAPE, np.float32)
+    towers[:, 20:94, :30] = 5000.0
+    found = calo_objects(towers, towers * 0)
+    assert with_tower(3, 5, em=2000.0).egs[0, 0, 0] == fields["L1EG"]["pt"].high
+    assert found.jets[0, 0, 0] == fields["L1Jet"]["pt"].high
+    assert found.met[0, 0] == fields["L1MET"]["pt"].high == 4095
+    corner = calo_objects(*(lit((0, 71, 90.0), (N_ETA - 1, 0, 80.0)),) * 2)
+    assert abs(corner.jets[0, :2, 1]).max() <= fields["L1Jet"]["eta"].high
+    assert corner.jets[0, :2, 2].max() <= fields["L1Jet"]["phi"].high
 
 
 @given(st.integers(-ETA_HALF, ETA_HALF - 1), st.integers(0, N_PHI - 1), st.integers(30, 511))
@@ -34,34 +200,45 @@ def test_one_tower_is_one_jet_with_the_words_of_its_centre(ieta: int, iphi: int,
 @pytest.mark.parametrize("flat", [0.5, 2.0, 4.0, 10.0])
 @pytest.mark.parametrize("ieta", [-ETA_HALF, -ETA_HALF + 2, -ETA_HALF + 5, 0, ETA_HALF - 7, ETA_HALF - 1])
 @pytest.mark.parametrize("iphi", [0, 40, 71])
-def test_the_donut_subtracts_a_flat_background_exactly(flat: float, ieta: int, iphi: int) -> None:
+def test_the_ring_subtracts_a_flat_background_exactly(flat: float, ieta: int, iphi: int) -> None:
     assert with_tower(ieta, iphi, flat=flat).jet_count[0] == 0
     assert with_tower(ieta, iphi, had=14.5, flat=flat).jet_count[0] == 0
     assert_array_equal(with_tower(ieta, iphi, had=40.0, flat=flat).jets[0, 0], [80, 2 * ieta + 1, 2 * iphi + 1])
 
 
-def test_a_hard_neighbour_spoils_only_one_strip() -> None:
-    towers = np.zeros(SHAPE, np.float32)
-    towers[0, 60, 10], towers[0, 60, 15] = 40.0, 60.0
-    assert_array_equal(calo_objects(towers * 0, towers).jets[0, :2, 0], [120, 80])
+def test_another_jet_at_the_same_eta_takes_a_seventh_of_itself_away() -> None:
+    found = calo_objects(lit() * 0, lit((60, 10, 60.0), (64, 40, 40.0), (50, 30, 50.0)))
+    assert_array_equal(found.jets[0, :3, 0], [120 - 11, 100, 80 - 17])
 
 
 def test_jets_wrap_around_in_phi_and_equal_towers_make_one_jet() -> None:
-    towers = np.zeros(SHAPE, np.float32)
-    towers[0, 60, 71] = towers[0, 60, 0] = 20.0
-    found = calo_objects(towers * 0, towers)
-    assert found.jet_count[0] == 1
-    assert found.jets[0, 0, 0] == 80
+    found = calo_objects(lit() * 0, lit((60, 71, 20.0), (60, 0, 20.0)))
+    assert_array_equal(found.jets[0, :2], [[80, 7, 1], [0, 0, 0]])
 
 
-def test_jets_are_ordered_limited_and_saturate() -> None:
+def test_jets_are_ordered_and_limited_but_ht_counts_them_all() -> None:
     towers = np.zeros(SHAPE, np.float32)
-    pts = 15 + np.arange(20)
-    towers[0, 8:104:24, 2:72:14] = np.random.default_rng(1).permutation(pts).reshape(4, 5)
-    found = calo_objects(towers * 0, towers)
-    assert_array_equal(found.jets[0, :, 0], 2 * pts[::-1][: level1.JETS])
-    towers[0, 50:59, 0:9] = 1000.0
-    assert calo_objects(towers, towers).jets[0, 0, 0] == level1.JET_MAX
+    towers[0, 4:104:9, 10] = np.random.default_rng(1).permutation(12) + 40.0
+    towers[0, 4:104:9, 40] = 80.0
+    found, jets = calo_objects(towers * 0, towers), slow_jets(slow_words(towers[0]))
+    assert len(jets) == 24
+    assert found.jet_count[0] == 12
+    assert (found.jets[0, :, 0] > 140).all()
+    assert (np.diff(found.jets[0, :, 0]) <= 0).all()
+    assert found.ht[0] == sum(pt for pt, eta, _ in jets if pt >= 60 and abs(eta) < 58) > found.jets[0, :, 0].sum() / 2
+
+
+@pytest.mark.parametrize(
+    ("ieta", "had", "ht"), [(28, 30.0, 60), (28, 29.5, 0), (29, 30.0, 0), (-29, 30.0, 60), (-30, 30.0, 0)]
+)
+def test_ht_is_made_of_central_jets_above_30_gev(ieta: int, had: float, ht: int) -> None:
+    assert with_tower(ieta, 5, had=had).ht[0] == ht
+
+
+def test_ht_saturates() -> None:
+    towers = np.zeros(SHAPE, np.float32)
+    towers[0, 30:85:10, :5] = 255.5
+    assert calo_objects(towers, towers).ht[0] == kernels.HT_MAX == 4095
 
 
 def test_a_cluster_needs_little_hadronic_energy_and_a_central_place() -> None:
@@ -70,13 +247,33 @@ def test_a_cluster_needs_little_hadronic_energy_and_a_central_place() -> None:
     assert with_tower(3, 5, em=3.5).eg_count[0] == 0
     assert with_tower(33, 5, em=40.0).eg_count[0] == 1
     assert with_tower(34, 5, em=40.0).eg_count[0] == 0
-    assert with_tower(3, 5, em=400.0).egs[0, 0, 0] == level1.EG_MAX
 
 
 def test_a_cluster_gathers_its_neighbours_in_phi() -> None:
-    towers = np.zeros(SHAPE, np.float32)
-    towers[0, 60, 71], towers[0, 60, 0], towers[0, 61, 71] = 10.0, 5.0, 2.0
-    assert_array_equal(calo_objects(towers, towers * 0).egs[0, 0], [30, 7, 143])
+    found = calo_objects(lit((60, 71, 10.0), (60, 0, 5.0), (61, 71, 2.0)), lit() * 0)
+    assert_array_equal(found.egs[0, 0], [30, 7, 143])
+
+
+@pytest.mark.parametrize(("row", "phi"), [(60, 5), (62, 2), (58, 70), (60, 4)])
+def test_energy_around_a_cluster_spoils_its_isolation(row: int, phi: int) -> None:
+    assert_array_equal(calo_objects(lit((60, 1, 20.0)), lit()).eg_iso[0, :2], [1, 0])
+    assert calo_objects(lit((60, 1, 20.0)), lit((row, phi, 6.0))).eg_iso[0, 0] == 0
+    assert calo_objects(lit((60, 1, 20.0)), lit((row, phi, 1.0))).eg_iso[0, 0] == 1
+
+
+def test_the_footprint_and_far_towers_do_not_count() -> None:
+    wide = lit((60, 1, 50.0), (60, 3, 20.0), (60, 71, 20.0))
+    assert calo_objects(wide, lit((60, 1, 5.0))).eg_iso[0, 0] == 1
+    assert calo_objects(lit((60, 1, 50.0)), lit((63, 1, 90.0), (60, 6, 90.0))).eg_iso[0, 0] == 1
+
+
+def test_the_limit_rises_with_pt_and_with_lit_towers() -> None:
+    around = lit((61, 1, 6.0))
+    assert calo_objects(lit((60, 1, 20.0)), around).eg_iso[0, 0] == 0
+    assert calo_objects(lit((60, 1, 200.0)), around).eg_iso[0, 0] == 1
+    around[0, 53:61, 20:40] = 0.5
+    assert calo_objects(lit((60, 1, 20.0)), around).eg_iso[0, 0] == 1
+    assert (np.diff(kernels.ISO_LIMIT) >= 0).all()
 
 
 @given(st.integers(0, N_PHI - 1), st.integers(20, 511))
@@ -87,9 +284,24 @@ def test_missing_energy_is_opposite_to_a_tower(iphi: int, pt: int) -> None:
 
 
 def test_balanced_and_low_towers_have_no_missing_energy() -> None:
-    towers = np.zeros(SHAPE, np.float32)
-    towers[0, 60, 10] = towers[0, 60, 46] = 50.0
-    assert_array_equal(calo_objects(towers * 0, towers).met[0], 0)
+    assert_array_equal(calo_objects(lit() * 0, lit((60, 10, 50.0), (60, 46, 50.0))).met[0], 0)
     assert_array_equal(with_tower(0, 3, had=2.5).met[0], 0)
     assert with_tower(0, 3, had=3.0).met[0, 0] > 0
     assert_array_equal(with_tower(50, 3, had=5.5).met[0], 0)
+
+
+@pytest.mark.parametrize(
+    ("ieta", "iphi", "index"),
+    [(0, 0, 7), (-1, 0, 6), (0, 70, 7), (0, 69, 17 * 14 + 7), (0, 2, 14 + 7), (33, 1, 13), (-34, 1, 0), (24, 1, 12)],
+)
+def test_a_tower_lies_in_its_region(ieta: int, iphi: int, index: int) -> None:
+    found = regions(lit((ieta + ETA_HALF, iphi, 7.0)), lit((ieta + ETA_HALF, iphi, 2.5)))
+    assert found.dtype == np.uint16
+    assert_array_equal(found[0], np.where(np.arange(252) == index, 19, 0))
+
+
+def test_forward_towers_are_in_no_region_and_regions_saturate() -> None:
+    towers = np.full(SHAPE, 255.5, np.float32)
+    assert_array_equal(regions(towers, towers), np.full((1, 252), 1023))
+    towers[:, ETA_HALF - 34 : ETA_HALF + 34] = 0
+    assert_array_equal(regions(towers, towers), np.zeros((1, 252)))

@@ -14,10 +14,10 @@ from matplotlib.legend import Legend
 from matplotlib.ticker import SymmetricalLogLocator
 from numpy.typing import ArrayLike
 
-from trigforge.errors import InputError
 from trigforge.notation import GROUP
 from trigforge.results import Results
-from trigforge.sim.collisions.processes import signal
+from trigforge.sim.collisions.config import TITLES
+from trigforge.sim.collisions.processes import PRIMARIES
 from trigforge.units import SQRT_S_GEV
 
 INK: Final = "#10141a"
@@ -88,7 +88,7 @@ def label(axes: Axes, results: Results, right: str = "") -> None:
 
 def conditions(results: Results) -> str:
     """Generator, energy and mean pile-up."""
-    return f"Pythia 8, {SQRT_S_GEV / 1e3:g} TeV, ⟨µ⟩ = {results.config.collisions.pileup:g}"
+    return f"Pythia 8, {SQRT_S_GEV / 1e3:g} TeV, ⟨µ⟩ = {results.pileup:g}"
 
 
 def legend_below(figure: Figure, axes: Axes | Sequence[Axes], columns: int = 2) -> Legend:
@@ -105,10 +105,7 @@ def plain(text: str) -> str:
 
 def title_of(name: str) -> str:
     """What a sample is called: the title of a simulated process, else its name."""
-    try:
-        return signal(name).title
-    except InputError:
-        return name
+    return PRIMARIES[name].title if name in PRIMARIES else TITLES.get(name, name)
 
 
 def decades(values: Sequence[float], low: float = 0.5, high: float = 2.0) -> tuple[float, float]:
