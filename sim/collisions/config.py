@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from trigforge import __version__
 from trigforge.sim.collisions.overlay import DEFAULT_PULSES, Pulse
-from trigforge.sim.collisions.processes import primary
+from trigforge.sim.collisions.processes import PRIMARIES, primary
 from trigforge.value import Value
 
 ZERO_BIAS: Final = "zero_bias"
@@ -44,8 +44,9 @@ class SampleConfig(Value):
     @field_validator("name")
     @classmethod
     def _name_is_known(cls, name: str) -> str:
-        if name not in TITLES:
-            primary(name)
+        known = (*TITLES, *PRIMARIES)
+        if name not in known:
+            raise ValueError(f"sample must be one of {', '.join(known)}, not {name!r}")
         return name
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +29,7 @@ from trigforge.sim.collisions.meter import Meter, Update, ignore
 from trigforge.sim.collisions.mixing import PileUp, Pool, Span
 from trigforge.sim.collisions.processes import HARD, RARE, SOFT, primary
 from trigforge.sim.collisions.reconstruct import Part, make_part
+from trigforge.sim.collisions.revision import source_revision
 from trigforge.sim.collisions.workers import Workers, start_workers
 from trigforge.value import Value
 
@@ -207,11 +207,3 @@ def _record(config: CollisionConfig, sample: SampleConfig, parts: Sequence[Part]
         version=__version__,
         revision=source_revision(),
     )
-
-
-def source_revision() -> str:
-    """The commit of the checkout that this code lies in, `+` appended if files of it have changed; else nothing."""
-    folder = Path(__file__).resolve().parent
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
-    found = shutil.which("git") and subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found else ""

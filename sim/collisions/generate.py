@@ -182,7 +182,8 @@ def generate_chunk(chunk: Chunk) -> None:
 def _write(interactions: Interactions, sigma_mb: float, file: Path) -> None:
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {field.name: getattr(interactions, field.name) for field in fields(Interactions)}
-    np.savez(buffer, **arrays, **{SIGMA: sigma_mb})
+    arrays[SIGMA] = np.float64(sigma_mb)
+    np.savez(buffer, **arrays)
     write_atomic(file, buffer.getvalue())
 
 

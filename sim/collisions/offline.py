@@ -9,7 +9,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from trigforge.sim.collisions.detector import ETA_HALF, TRACKER_ETA
+from trigforge.sim.collisions.detector import ETA_HALF
+from trigforge.sim.collisions.flow import TRACKER_ETA
 from trigforge.sim.collisions.hlt import JET_PT_MIN_GEV, TOWER_CENTRE_ETA, TOWER_CENTRE_PHI, standing_out
 from trigforge.sim.collisions.interactions import FloatArray
 from trigforge.sim.collisions.jets import anti_kt

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from trigforge.sim.collisions import detector
+from trigforge.sim.collisions import detector, flow
 from trigforge.sim.collisions.detector import Particles
 from trigforge.sim.collisions.interactions import Interactions
 from trigforge.sim.collisions.jets import Jets, anti_kt, no_jets
@@ -19,24 +19,24 @@ GEN_JET_PT_MIN_GEV: Final = 8.0
 def reduce_batch(batch: ak.Array, jets: bool, rng: np.random.Generator) -> Interactions:
     """The interactions of a batch of Pythia events; with `jets`, also their particle-level jets and their tracks."""
     particles, count = stable_particles(batch), len(batch)
-    found = detector.tracked(particles, rng)
-    towers = detector.towers(particles, found, rng)
+    hits, found = detector.hits(particles, rng), flow.tracked(particles, rng)
+    em, had = detector.towers(hits, rng)
     muons = detector.muons(particles, rng)
-    tracks = detector.tracks(particles[found], rng)
-    vertex = detector.has_vertex(np.bincount(tracks.event, minlength=count), rng)
+    tracks = flow.tracks(particles[found], rng)
+    vertex = flow.has_vertex(np.bincount(tracks.event, minlength=count), rng)
     tracks = tracks if jets else tracks[:0]
     gen_jets = _gen_jets(particles, count) if jets else no_jets(count)
-    scale = np.maximum(_highest(towers.event, towers.em + towers.had, count), _highest(muons.event, muons.pt, count))
+    scale = np.maximum(_highest(hits.event, em + had, count), _highest(muons.event, muons.pt, count))
     return Interactions(
         weight=ak.to_numpy(batch.info.weights[:, 0]).astype(np.float64),
         pt_hat=np.sqrt(ak.to_numpy(batch.info.pT2Hat)).astype(np.float32),
         scale=scale.astype(np.float32),
         vertex=vertex,
-        tower_start=_starts(np.bincount(towers.event, minlength=count)),
-        tower=towers.cell.astype(np.uint16),
-        em=towers.em.astype(np.float32),
-        had=towers.had.astype(np.float32),
-        neutral=towers.neutral.astype(np.float32),
+        tower_start=_starts(np.bincount(hits.event, minlength=count)),
+        tower=hits.cell.astype(np.uint16),
+        em=em.astype(np.float32),
+        had=had.astype(np.float32),
+        neutral=flow.neutral(hits, found).astype(np.float32),
         **_columns("muon", muons, count),
         muon_charge=detector.charge(muons).astype(np.int8),
         **_columns("track", tracks, count),

@@ -48,14 +48,19 @@ class Value(BaseModel):
 
 def explain(error: ValidationError, schema: type[BaseModel]) -> str:
     """Say the first problems of a failed validation in one line, each with its key and the value found."""
-    parts = []
+    parts, seen = [], []  # type: list[str], list[tuple[int | str, ...]]
     for problem in error.errors()[:3]:
+        if any(earlier[: len(problem["loc"])] == problem["loc"] for earlier in seen):
+            continue  # a list that is said to be too short because one of its items is wrong
+        seen.append(problem["loc"])
         key = ".".join(str(step) for step in problem["loc"]) or "the file"
         if problem["type"] == "extra_forbidden":
             known = ", ".join(sorted(_keys_at(schema, problem["loc"][:-1])))
             parts.append(f"unknown key {key!r}; known keys here: {known}")
         elif problem["type"] == "missing":
             parts.append(f"key {key!r} is missing")
+        elif problem["type"] == "value_error":
+            parts.append(f"{key}: {problem['ctx']['error']}")
         else:
             parts.append(f"{key} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
     return "; ".join(parts)

@@ -221,6 +221,16 @@ def test_top_tagging_files_are_read_back(tmp_path: Path) -> None:
     assert np.all(back.Parton.pt[~top] == 0)
 
 
+def test_files_without_jets_are_files(tmp_path: Path) -> None:
+    write_jets(tmp_path / "jets.parquet", made()[:0], CLASSES, 8)
+    assert len(read_jets(tmp_path / "jets.parquet")) == 0
+    write_jet_tagging(tmp_path / "five.h5", made()[:0])
+    write_top_tagging(tmp_path / "top.h5", made()[:0])
+    with h5py.File(tmp_path / "five.h5") as five, h5py.File(tmp_path / "top.h5") as top:
+        assert five["jetConstituentList"].shape == (0, 150, 16)
+        assert top["table/table"].shape == (0,)
+
+
 def test_pandas_reads_the_top_tagging_layout(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("tables", reason="pandas reads HDF5 with PyTables only")

@@ -60,6 +60,12 @@ def test_objects_are_sorted_hardest_first_and_ties_keep_their_order(pt: list[lis
     assert found.place.tolist() == [[place for place, _ in row] for row in expected]
 
 
+def test_many_equal_objects_keep_their_order() -> None:
+    pt = ak.Array([[1.0] + [2.0, 3.0] * 500])
+    found = hardest_first(ak.zip({"pt": pt, "place": ak.local_index(pt, axis=1)}))
+    assert found.place.tolist() == [[*range(2, 1001, 2), *range(1, 1001, 2), 0]]
+
+
 @given(st.lists(st.floats(-6.29, 6.29), min_size=1, max_size=20))
 def test_azimuth_stays_the_same_direction_inside_its_turn(phi: list[float]) -> None:
     for level1, low in ((True, 0.0), (False, -np.pi)):

@@ -97,7 +97,9 @@ def test_three_equal_constituents_at_equal_distances() -> None:
 
 
 def test_a_soft_wide_constituent_is_groomed_away_and_a_harder_one_is_not() -> None:
-    soft, hard = (features(jet([200.0, 200.0, pt], [0.0, 0.1, 0.6], [0.0] * 3))[0] for pt in (40.0, 50.0))
+    soft, hard = (
+        features(jet([200.0, 200.0, pt], [0.0, 0.1, 0.6], [0.0] * 3))[0] for pt in (44.0, 45.0)
+    )  # 0.099, 0.101 of pt
     assert soft.mass_mmdt == pytest.approx(np.sqrt(2 * 200**2 * (np.cosh(0.1) - 1)))
     assert hard.mass_mmdt > 2 * soft.mass_mmdt
     assert soft.multiplicity == hard.multiplicity == 3

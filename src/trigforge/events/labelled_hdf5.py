@@ -149,7 +149,7 @@ def write_top_tagging(path: Path, jets: ak.Array, ttv: int = 0) -> None:
     )
     rows = np.zeros(len(jets), kind)
     rows["index"] = np.arange(len(jets))
-    rows["values_block_0"][:, : 4 * TOP_SLOTS] = _four_momenta(jets).reshape(len(jets), -1)
+    rows["values_block_0"][:, : 4 * TOP_SLOTS] = _four_momenta(jets).reshape(len(jets), 4 * TOP_SLOTS)
     rows["values_block_0"][:, 4 * TOP_SLOTS :] = _truth(jets) * (labels[:, None] == 1)
     rows["values_block_1"] = np.column_stack([np.full(len(jets), ttv), labels])
     with _new_file(path) as file:
