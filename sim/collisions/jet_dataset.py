@@ -30,6 +30,8 @@ PART_JETS: Final = 500
 """Jets of each class in a part."""
 EVENTS: Final = 400
 """Events of one Pythia run."""
+EVENTS_OF_A_SHARE: Final = 1 << 20
+"""More than the events behind the jets of one class in one part."""
 
 
 class JetConfig(Value):
@@ -135,9 +137,10 @@ def _parts(config: JetConfig, folder: Path) -> list[_Part]:
 
 def _make_part(part: _Part) -> None:
     config = part.config
+    first = part.number * len(config.sources)
     pieces = [
-        _exactly(source, count, (config.seed, part.number))
-        for source, count in zip(config.sources, part.counts, strict=True)
+        _exactly(source, count, (config.seed, part.number), (first + place) * EVENTS_OF_A_SHARE)
+        for place, (source, count) in enumerate(zip(config.sources, part.counts, strict=True))
     ]
     jets = ak.concatenate([piece for piece in pieces if len(piece)])
     order = np.random.default_rng([config.seed, part.number]).permutation(len(jets))
@@ -145,9 +148,10 @@ def _make_part(part: _Part) -> None:
     write_jets(part.file, jets[order], classes, config.constituents, {"sample": config.key})
 
 
-def _exactly(source: JetSource, count: int, seed: Sequence[int]) -> ak.Array:
-    """So many jets of a source, from as many Pythia runs as that takes."""
+def _exactly(source: JetSource, count: int, seed: Sequence[int], first: int) -> ak.Array:
+    """So many jets of a source, from as many Pythia runs as that takes; events are numbered from `first` on."""
     found: list[ak.Array] = []
     while sum(map(len, found)) < count:
-        found.append(labelled_jets(source, EVENTS, (*seed, len(found))).jets)
+        jets = labelled_jets(source, EVENTS, (*seed, len(found))).jets
+        found.append(ak.with_field(jets, jets.event + first + EVENTS * len(found), "event"))
     return ak.concatenate(found)[:count] if found else ak.Array([])

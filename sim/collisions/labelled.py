@@ -10,7 +10,7 @@ ATLAS card).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import awkward as ak
@@ -122,8 +122,9 @@ def labelled_jets(source: JetSource, events: int, seed: tuple[int, ...]) -> Labe
         batch = pythia.nextBatch(min(BATCH, events - made), errorMode="skip")
         if len(batch) == 0:
             raise CheckError(f"Pythia must generate {source.process.name} events, but all of a batch failed")
+        part = jets_of_batch(batch, source, rng)
+        parts.append(replace(part, jets=ak.with_field(part.jets, part.jets.event + made, "event")))
         made += len(batch)
-        parts.append(jets_of_batch(batch, source, rng))
     return LabelledJets(
         jets=check_jets(ak.concatenate([part.jets for part in parts]), source.process.name),
         events=made,
@@ -135,7 +136,7 @@ def labelled_jets(source: JetSource, events: int, seed: tuple[int, ...]) -> Labe
 
 
 def jets_of_batch(batch: ak.Array, source: JetSource, rng: np.random.Generator) -> LabelledJets:
-    """The labelled jets of a batch of Pythia events; their cross section is not known yet, so 0."""
+    """The labelled jets of a batch of Pythia events, numbered from 0; their cross section is not known yet, so 0."""
     selection = source.selection
     particles = fatjets.particle_flow(stable_particles(batch), rng)
     every = fatjets.anti_kt_constituents(particles, len(batch), RADIUS, selection.pt_min_gev)[:, :JETS_PER_EVENT]
@@ -152,7 +153,7 @@ def jets_of_batch(batch: ak.Array, source: JetSource, rng: np.random.Generator) 
     whole = np.isfinite(ak.to_numpy(observables.n2_b1_mmdt))
     weight = ak.to_numpy(batch.info.weights[:, 0]).astype(np.float64)[event[matched]]
     return LabelledJets(
-        jets=_records(jets, observables, partons[place], weight, source)[whole],
+        jets=_records(jets, event[matched], observables, partons[place], weight, source)[whole],
         events=len(batch),
         sigma_mb=0.0,
         selected=len(matched),
@@ -162,13 +163,19 @@ def jets_of_batch(batch: ak.Array, source: JetSource, rng: np.random.Generator) 
 
 
 def _records(
-    jets: ak.Array, observables: ak.Array, partons: Partons, weight: npt.NDArray[np.float64], source: JetSource
+    jets: ak.Array,
+    event: npt.NDArray[np.int64],
+    observables: ak.Array,
+    partons: Partons,
+    weight: npt.NDArray[np.float64],
+    source: JetSource,
 ) -> ak.Array:
     """Jets in the schema of `trigforge.events.labelled`."""
     constituents = jets.Constituent[:, : source.selection.constituents]
     floats = {n: ak.values_astype(constituents[n], np.float32) for n in ("pt", "eta", "phi", "energy")}
     columns: dict[str, Any] = {
         "weight": weight,
+        "event": event,
         "label": np.full(len(jets), source.label, np.int8),
         "FatJet": ak.zip({n: ak.values_astype(jets[n], np.float32) for n in KINEMATICS}),
         "features": observables,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from trigforge.sim.collisions import detector
+from trigforge.sim.collisions import detector, flow
 from trigforge.sim.collisions.interactions import Interactions, concatenate, ragged_take
 from trigforge.sim.collisions.reduce import reduce_batch, stable_particles
 
@@ -59,8 +59,8 @@ def test_tracks_and_neutral_towers_hold_the_energy_of_the_particles(batch: Any, 
     seen = particles[detector.visible(particles) & (np.abs(particles.eta) < detector.ETA_MAX)]
     offline = hard.track_pt.sum() + hard.neutral.sum()
     assert_allclose(offline, seen.pt.sum(), rtol=0.05)  # what curls up in the field is lost
-    assert (np.abs(hard.track_eta) < detector.TRACKER_ETA).all()
-    assert hard.track_pt.min() >= np.float32(detector.TRACK_PT_MIN_GEV)
+    assert (np.abs(hard.track_eta) < flow.TRACKER_ETA).all()
+    assert hard.track_pt.min() >= np.float32(flow.TRACK_PT_MIN_GEV)
     inner = np.abs(hard.tower.astype(int) // detector.N_PHI - detector.ETA_HALF + 0.5) * detector.TOWER_ETA < 2.4
     share = hard.neutral[inner].sum() / (hard.neutral[inner].sum() + hard.track_pt.sum())
     assert 0.3 < share < 0.55  # photons a quarter, neutral hadrons a tenth, lost tracks

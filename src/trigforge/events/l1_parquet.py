@@ -19,7 +19,6 @@ from trigforge import units
 from trigforge.events.l1_parquet_files import find_shards, read_shard
 from trigforge.events.reading import (
     CHUNK,
-    TRIGGER_BITS,
     Source,
     equal_weights,
     events_from,
@@ -27,7 +26,7 @@ from trigforge.events.reading import (
     objects,
     spans,
 )
-from trigforge.events.schema import CALO_GRID, MUON_GRID, Grid
+from trigforge.events.schema import CALO_GRID, MUON_GRID, TRIGGER_BITS, Grid
 
 LAYOUT: Final = (
     "Parquet of the CMS Level-1 anomaly-detection set: folders muons, jets, egammas, MET of words such as jetIEt, or "

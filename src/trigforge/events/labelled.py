@@ -5,14 +5,15 @@ A record is a jet, physical units (GeV, rad), φ in [-π, π):
 | name | content |
 |---|---|
 | `weight` | relative weight of the jet, 1 unless the generator weights its events |
+| `event` | int64: number of the event in its sample; jets of one event are not independent, keep them together |
 | `label` | int8: place of the class in the names that the file keeps, e.g. `CLASSES` or `TOP_CLASSES` |
 | `FatJet` | one record `pt, eta, phi, mass` |
 | `features` | one record of the 16 `FEATURES` of the public jet-tagging set (arXiv:1908.05318, OpenML 42468), float32 |
 | `Constituent` | lists, hardest first, of `pt, eta, phi, energy`; `pdgId` (0: unknown) |
 | `Parton` | one record `pt, eta, phi, mass` of the particle that made the jet, all 0 if it is not known |
 
-`features`, `Constituent` and `Parton` are present or absent as a whole. `FatJet` and `features` are those of all
-constituents, however few of them the list holds.
+`event`, `features`, `Constituent` and `Parton` are present or absent as a whole. `FatJet` and `features` are those of
+all constituents, however few of them the list holds.
 """
 
 from __future__ import annotations
@@ -107,6 +108,8 @@ def write_jets(
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
         raise InputError(f"{path}: labels must be in 0..{len(classes) - 1}, not {labels.min()}..{labels.max()}")
     columns: dict[str, Any] = {"weight": jets.weight, "label": ak.values_astype(jets.label, np.int8)}
+    if "event" in ak.fields(jets):
+        columns["event"] = ak.values_astype(jets.event, np.int64)
     for name in ("FatJet", "features", "Parton"):
         if name in ak.fields(jets):
             columns[name] = ak.zip({f: rounded(ak.to_numpy(jets[name][f])) for f in RECORDS[name]})

@@ -10,8 +10,9 @@ import awkward as ak
 import numpy as np
 
 from trigforge.events.nanoaod_level1 import level1_columns
-from trigforge.events.reading import CHUNK, TRIGGER_BITS, Source, check_jets_in_gev, events_from, objects, spans
+from trigforge.events.reading import CHUNK, Source, check_jets_in_gev, events_from, objects, spans
 from trigforge.events.root import Tree, open_tree, weights_of
+from trigforge.events.schema import TRIGGER_BITS
 
 TREES: Final = ("Events",)
 LAYOUT: Final = (

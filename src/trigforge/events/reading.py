@@ -26,9 +26,6 @@ CHUNK: Final = 50_000
 CHUNK_JETS: Final = 10_000
 """Labelled jets that a reader holds in memory at a time unless told otherwise: one is some 10 kB in its file."""
 
-TRIGGER_BITS: Final = ("L1_", "HLT_", "DST_")
-"""Prefixes of the boolean columns that hold trigger decisions."""
-
 PT_MAX_GEV: Final = units.SQRT_S_GEV / 2
 ETA_MAX: Final = 20.0
 JET_PT_MIN_GEV: Final = 1.0

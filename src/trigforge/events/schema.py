@@ -19,9 +19,10 @@ collection is present or absent as a whole:
 | `rho`, `rhoOffline` | median pt density of the event in GeV per unit area, at HLT and offline |
 | `nPU` | number of additional interactions in the crossing |
 | `nPV` | number of reconstructed primary vertices |
+| `L1_*`, `HLT_*`, `DST_*` | decisions of the experiment's own trigger, as in its files |
 
-Crossings of one `interaction` depend on each other, a crossing of -1 on no other. `genJetIdx` is the place of the
-matched jet in `GenJet`, -1 without one.
+φ of Level-1 objects is in [0, 2π), of all others in [-π, π). Crossings of one `interaction` depend on each other, a
+crossing of -1 on no other. `genJetIdx` is the place of the matched jet in `GenJet`, -1 without one.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "Jet": Collection((*JET_FIELDS, "area"), ("genJetIdx",)),
     "GenJet": Collection(JET_FIELDS),
 }
+TRIGGER_BITS: Final = ("L1_", "HLT_", "DST_")
+"""How the names of trigger decisions begin."""
 
 
 def check_events(events: ak.Array, where: str) -> ak.Array:
