@@ -178,6 +178,21 @@ def test_emulate_scores_a_file_of_events(workshop: Workshop) -> None:
         (("run", "--recipe", "{dir}/bad.toml"), "bad.toml: key 'name' is missing; unknown key 'collision'; known keys"),
         (("run", "--out", "{dir}/bad.toml/run"), "must be writable: Not a directory; choose another --out"),
         (("run", "--bogus"), "No such option"),
+        (("generate",), "generate must be given either the NAME of a sample or a file with --config"),
+        (
+            ("generate", "higgs", "--out", "{dir}/s"),
+            "sample must be one of zero_bias, enhanced_bias, qcd",
+        ),
+        (("generate", "qcd", "--pileup", "300", "--out", "{dir}/s"), "pileup = 300.0: input should be less than or eq"),
+        (("generate", "qcd", "--constituents", "3", "--out", "{dir}/s"), "--constituents must come with jet_tagging"),
+        (("generate", "top_tagging", "--pileup", "3", "--out", "{dir}/s"), "must not come with top_tagging: its jets"),
+        (("import", "{dir}/bad.toml", "--out", "{dir}/s"), "bad.toml"),
+        (("import", "{dir}/none.root", "--out", "{dir}/s"), "none.root"),
+        (
+            ("run", "--samples", "{dir}"),
+            "must be zero_bias, enhanced_bias and at least one signal, not none",
+        ),
+        (("run", "--samples", "x", "--generate"), "--samples and --generate must not both be given"),
         (("emulate", "{dir}/bad.toml", "x", "y"), "bad.toml must be a program that trigforge saved"),
     ],
 )
@@ -240,6 +255,29 @@ def test_ctrl_c_keeps_finished_stages(workshop: Workshop, tmp_path: Path) -> Non
     assert "trigforge: interrupted; finished stages are kept" in errors
     assert "Traceback" not in errors
     assert not (run / "model").exists() or not (run / "model/training.json").exists()
+
+
+def test_generate_makes_a_sample_and_keeps_it(tmp_path: Path) -> None:
+    out = ("--out", str(tmp_path / "samples"))
+    made = trigforge("generate", "a_to_4l", "--events", "30", "--pileup", "0", "--jobs", "1", *out, "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["a_to_4l"]["events"] == 30
+    part = tmp_path / "samples/a_to_4l/part-00000.parquet"
+    before = part.stat().st_mtime_ns
+    again = trigforge("generate", "a_to_4l", "-n", "30", "--pileup", "0", *out)
+    assert again.returncode == 0
+    assert "a_to_4l: 30 events, sum of weights 1 ± 0.18," in again.stderr
+    assert part.stat().st_mtime_ns == before
+    other = trigforge("generate", "a_to_4l", "-n", "31", "--pileup", "0", *out)
+    assert other.returncode == 2
+    assert "a_to_4l must be empty or hold the same sample, but it was made with other settings" in only_line(other)
+
+
+def test_import_reads_a_file_of_another_format(public_data: Path, tmp_path: Path) -> None:
+    source = public_data / "nano_tt_v15.root"
+    made = trigforge("import", str(source), "--out", str(tmp_path / "tt"), "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout) | {"events": 200, "format": "nanoaod"} == json.loads(made.stdout)
 
 
 def test_doctor_finds_everything_that_a_run_needs() -> None:

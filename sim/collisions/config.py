@@ -80,8 +80,9 @@ class CollisionConfig(Value):
     """A data set: samples over one library of interactions.
 
     `pileup` is the mean number of inelastic interactions in a crossing, in this one and in those whose `pulses` reach
-    into it. Crossings whose hardest Level-1 jet is below `hlt_seed_gev` get no HLT and offline jets. `jobs` = 0 takes
-    all cores; results do not depend on it.
+    into it. Crossings whose hardest Level-1 jet is below `hlt_seed_gev` get no HLT and offline jets, and of those
+    jets only what has `jet_pt_min_gev` of pt - ρ·area is kept. `jobs` = 0 takes all cores; results do not depend on
+    it.
     """
 
     samples: tuple[SampleConfig, ...] = Field(default=DEFAULT_SAMPLES, min_length=1)
@@ -91,6 +92,7 @@ class CollisionConfig(Value):
     rare_interactions: int = Field(default=1_000, ge=1)
     pulses: tuple[Pulse, ...] = DEFAULT_PULSES
     hlt_seed_gev: float = Field(default=30.0, ge=0)
+    jet_pt_min_gev: float = Field(default=10.0, ge=10)
     seed: int = Field(default=1, ge=0)
     jobs: int = Field(default=0, ge=0)
 

@@ -17,7 +17,7 @@ from trigforge.sim.collisions.jets import anti_kt
 from trigforge.sim.collisions.pileup import median_density
 
 NEUTRAL_MIN_GEV: Final = 1.0
-"""Transverse energy from which a tower takes part."""
+"""Transverse energy from which a tower takes part, as in the trigger."""
 RHO_ETA_TOWERS: Final = 27
 """ρ is the median over |η| < 27 towers = 2.35, inside the tracker."""
 FORWARD_TOWERS: Final = (30, 54)

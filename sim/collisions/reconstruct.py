@@ -17,7 +17,7 @@ from trigforge.sim.collisions import mixing
 from trigforge.sim.collisions.config import ENHANCED_BIAS, ZERO_BIAS, CollisionConfig, Content, SampleConfig
 from trigforge.sim.collisions.detector import TOWER_PHI
 from trigforge.sim.collisions.hlt import hlt_jets, rho
-from trigforge.sim.collisions.interactions import Interactions, ragged_take
+from trigforge.sim.collisions.interactions import FloatArray, Interactions, ragged_take
 from trigforge.sim.collisions.level1 import calo_objects, regions
 from trigforge.sim.collisions.matching import match_jets
 from trigforge.sim.collisions.mixing import Crossings, PileUp, Pool, Span, Uses
@@ -28,8 +28,11 @@ from trigforge.sim.collisions.precision import round_mantissa
 
 BLOCK: Final = 250
 """Crossings that are in memory with all their towers at a time."""
-PRECISION: Final = {"pt": 12, "eta": 12, "phi": 12, "mass": 10, "area": 10}
-"""Bits kept of the mantissa of what is written of jets: 2^-13 of pt is far below any resolution."""
+MANTISSA_BITS: Final = {"pt": 10, "mass": 8, "area": 8}
+ANGLE_STEP: Final = 1 / 256
+"""What is kept of jets in files: pt to 0.05 %, η and φ to 0.002, far below any resolution."""
+GEN_SHARE: Final = 0.6
+"""True jets are kept from this share of the least pt of reconstructed ones on."""
 CALO_PHI: Final = 2 * np.pi / units.CALO_PHI_STEPS
 MUON_PHI: Final = 2 * np.pi / units.MUON_PHI_STEPS
 
@@ -111,7 +114,7 @@ def reconstruct(
         columns["L1Region"] = ak.from_regular(ak.from_numpy(regions(em, had), regulararray=True))
     if sample.content is Content.JETS:
         seeded = calo.jets[:, 0, 0] * units.PT_LSB_GEV >= max(config.hlt_seed_gev, units.PT_LSB_GEV)
-        columns |= _jets(library, now, em + had, seeded)
+        columns |= _jets(library, now, em + had, seeded, config.jet_pt_min_gev)
     return ak.Array(columns)
 
 
@@ -133,32 +136,40 @@ def _leading(start, index, scale):  # type: ignore[no-untyped-def]
     return found
 
 
-def _jets(library: Interactions, uses: Uses, towers: Any, seeded: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def _jets(
+    library: Interactions, uses: Uses, towers: FloatArray, seeded: npt.NDArray[np.bool_], pt_min: float
+) -> dict[str, Any]:
     """Jets of the same crossings at HLT, offline and at particle level, with the densities under them."""
     gen = _gen_jets(library, uses)
+    gen = gen[gen.pt >= GEN_SHARE * pt_min]
     neutral = overlay_neutral(uses, library)
-    hlt = hlt_jets(towers, seeded)
-    offline = offline_jets(neutral, _tracks(library, uses), seeded)
+    online, offline = rho(towers), rho_offline(neutral)
     vertices = np.bincount(uses.owners(), library.vertex[uses.index], len(seeded))
     return {
-        "HLTJet": ak.with_field(_rounded(hlt), match_jets(hlt, gen), "genJetIdx"),
-        "Jet": ak.with_field(_rounded(offline), match_jets(offline, gen), "genJetIdx"),
+        "HLTJet": _kept(hlt_jets(towers, seeded), gen, online, pt_min),
+        "Jet": _kept(offline_jets(neutral, _tracks(library, uses), seeded), gen, offline, pt_min),
         "GenJet": _rounded(gen),
-        "rho": round_mantissa(rho(towers), PRECISION["pt"]),
-        "rhoOffline": round_mantissa(rho_offline(neutral), PRECISION["pt"]),
+        "rho": round_mantissa(online, MANTISSA_BITS["pt"]),
+        "rhoOffline": round_mantissa(offline, MANTISSA_BITS["pt"]),
         "nPV": vertices.astype(np.int32),
     }
 
 
+def _kept(jets: ak.Array, gen: ak.Array, density: Numbers, pt_min: float) -> ak.Array:
+    """Jets with at least `pt_min` GeV of pt - ρ·area, matched and rounded."""
+    chosen = jets[jets.pt - density * jets.area >= pt_min]
+    return ak.with_field(_rounded(chosen), match_jets(chosen, gen), "genJetIdx")
+
+
 def _rounded(jets: ak.Array) -> ak.Array:
-    """Jets with as many bits as mean something."""
-    counts = ak.num(jets)
-    flat = {
-        name: round_mantissa(ak.to_numpy(ak.flatten(jets[name])), bits)
-        for name, bits in PRECISION.items()
-        if name in ak.fields(jets)
-    }
-    return ak.unflatten(ak.zip(flat), counts)
+    """Jets with as many digits as mean something."""
+    flat = {name: ak.to_numpy(ak.flatten(jets[name])) for name in ak.fields(jets)}
+    for name, bits in MANTISSA_BITS.items():
+        if name in flat:
+            flat[name] = round_mantissa(flat[name], bits)
+    for name in ("eta", "phi"):
+        flat[name] = (np.rint(flat[name] / ANGLE_STEP) * ANGLE_STEP).astype(np.float32)
+    return ak.unflatten(ak.zip(flat), ak.num(jets))
 
 
 def _words(words: Numbers, eta_lsb: float, phi_lsb: float) -> ak.Array:

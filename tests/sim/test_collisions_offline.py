@@ -53,9 +53,9 @@ def test_only_seeded_crossings_get_their_own_tracks() -> None:
 
 def test_rho_is_that_inside_the_tracker_and_forward_jets_must_beat_their_own() -> None:
     grid = empty(1)
-    grid[:, ETA_HALF - 28 : ETA_HALF + 28] = 1.2
+    grid[:, ETA_HALF - 28 : ETA_HALF + 28] = 1.6
     grid[:, : ETA_HALF - 28] = grid[:, ETA_HALF + 28 :] = 4.0
-    assert_allclose(offline.rho_offline(grid), 1.2 / (TOWER_ETA * TOWER_PHI), rtol=1e-5)
+    assert_allclose(offline.rho_offline(grid), 1.6 / (TOWER_ETA * TOWER_PHI), rtol=1e-5)
     assert_array_equal(offline.rho_offline(grid * 0.5), 0.0)
     grid[0, ETA_HALF + 40, 20] = 90.0
     jets = offline.offline_jets(grid, tracks(), np.array([True]))[0]
