@@ -48,11 +48,14 @@ def slow_ht(jets: list[Object]) -> int:
     return min(sum(pt for pt, eta, _ in jets if pt >= 60 and abs(eta * 0.087 / 2) < 2.5), 4095)
 
 
+def slow_lit(words: Words) -> int:
+    return int((words[ETA_HALF - 4 : ETA_HALF + 4] > 0).sum())
+
+
 def slow_egs(em: Words, words: Words) -> list[tuple[int, int, int, int]]:
     """All clusters: pt, η and φ words and isolation."""
     found = []
-    towers = int((words[ETA_HALF - 4 : ETA_HALF + 4] > 0).sum())
-    pile_up = kernels.ISO_MEAN * -math.log(1 - towers / 577)
+    pile_up = kernels.ISO_MEAN * -math.log(1 - slow_lit(words) / 577)
     for eta, phi in peaks(em, 4, 1):
         pt, behind = int(window(em, eta, phi, 0, 1).sum()), int(window(words - em, eta, phi, 0, 1).sum())
         if pt < 8 or behind * 8 > pt or not -34 <= eta - ETA_HALF < 34:
@@ -65,7 +68,8 @@ def slow_egs(em: Words, words: Words) -> list[tuple[int, int, int, int]]:
 
 def slow_met(words: Words) -> tuple[int, int]:
     row = np.abs(np.arange(N_ETA) + 0.5 - ETA_HALF)[:, None]
-    column = np.where(words >= np.where(row < 34, 6, 12), words, 0).sum(axis=0)
+    central = 2 + slow_lit(words) * 3 // 32
+    column = np.where(words >= np.where(row < 34, central, 2 * central), words, 0).sum(axis=0)
     angle = [(phi + 0.5) * 2 * math.pi / N_PHI for phi in range(N_PHI)]
     x = -sum(int(sum_) * round(1024 * math.cos(a)) for sum_, a in zip(column, angle, strict=True))
     y = -sum(int(sum_) * round(1024 * math.sin(a)) for sum_, a in zip(column, angle, strict=True))

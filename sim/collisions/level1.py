@@ -12,7 +12,8 @@ Tower energies are rounded to 0.5 GeV and saturate at 255.5 GeV a compartment; a
   the energy in 5×9 towers about it, without its footprint, is within a limit that rises with its pt and with the
   number of lit towers at |ieta| ≤ 4, as in arXiv:2006.10165. The footprint is the electromagnetic energy of 1×5
   towers and the hadronic energy behind the cluster.
-- Missing transverse energy: towers above a pile-up threshold, higher for |η| > 2.96.
+- Missing transverse energy: towers above a threshold that rises with the number of lit towers at |ieta| ≤ 4 and is
+  doubled for |η| > 2.96. CMS looks such a threshold up by the same number and |η|.
 - Regions: the 18 × 14 (φ × η) of 4×4 trigger towers that CICADA takes.
 """
 

@@ -18,10 +18,13 @@ from trigforge.value import Value
 
 EM_NOISE_GEV: Final = 0.15
 HAD_NOISE_GEV: Final = 0.20
-EM_SUPPRESSION_GEV: Final = 0.30
-HAD_SUPPRESSION_GEV: Final = 0.40
-"""Noise of a lit tower and the transverse energy below which its compartment reads zero; empty towers, for which
-that is two standard deviations, stay empty."""
+EM_SUPPRESSION_GEV: Final = 0.50
+HAD_SUPPRESSION_GEV: Final = 0.75
+"""Noise of a lit tower and the transverse energy below which its compartment reads zero.
+
+Assumed: a Level-1 word of 0.5 GeV is kept in the electromagnetic calorimeter and dropped in the hadronic one (0.75 GeV
+rounds to the next), so that at a mean pile-up of 60 a fifth of the central towers are lit. The thresholds are more
+than three standard deviations of the noise, so empty towers, which get none, stay empty."""
 NOISE_TABLE: Final = 1 << 16
 
 

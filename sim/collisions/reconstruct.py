@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from trigforge import units
 from trigforge.events import write_events
+from trigforge.precision import round_mantissa
 from trigforge.sim.collisions import mixing
 from trigforge.sim.collisions.config import ENHANCED_BIAS, ZERO_BIAS, CollisionConfig, Content, SampleConfig
 from trigforge.sim.collisions.detector import TOWER_PHI
@@ -24,7 +25,6 @@ from trigforge.sim.collisions.mixing import Crossings, PileUp, Pool, Span, Uses
 from trigforge.sim.collisions.muons import level1_muons
 from trigforge.sim.collisions.offline import Tracks, offline_jets, rho_offline
 from trigforge.sim.collisions.overlay import overlay, overlay_neutral
-from trigforge.sim.collisions.precision import round_mantissa
 
 BLOCK: Final = 250
 """Crossings that are in memory with all their towers at a time."""
@@ -140,14 +140,17 @@ def _jets(
     library: Interactions, uses: Uses, towers: FloatArray, seeded: npt.NDArray[np.bool_], pt_min: float
 ) -> dict[str, Any]:
     """Jets of the same crossings at HLT, offline and at particle level, with the densities under them."""
-    gen = _gen_jets(library, uses)
+    primary = _primary(uses.start, uses.index, library.track_start, library.track_pt)
+    gen = _gen_jets(library, uses, primary)
     gen = gen[gen.pt >= GEN_SHARE * pt_min]
     neutral = overlay_neutral(uses, library)
     online, offline = rho(towers), rho_offline(neutral)
+    hlt = _standing_out(hlt_jets(towers, seeded), online, pt_min)
+    jets = _standing_out(offline_jets(neutral, _tracks(library, uses, primary), seeded), offline, pt_min)
     vertices = np.bincount(uses.owners(), library.vertex[uses.index], len(seeded))
     return {
-        "HLTJet": _kept(hlt_jets(towers, seeded), gen, online, pt_min),
-        "Jet": _kept(offline_jets(neutral, _tracks(library, uses), seeded), gen, offline, pt_min),
+        "HLTJet": ak.with_field(_rounded(hlt), match_jets(hlt, gen), "genJetIdx"),
+        "Jet": ak.with_field(_rounded(jets), _match_primary(jets, gen), "genJetIdx"),
         "GenJet": _rounded(gen),
         "rho": round_mantissa(online, MANTISSA_BITS["pt"]),
         "rhoOffline": round_mantissa(offline, MANTISSA_BITS["pt"]),
@@ -155,10 +158,18 @@ def _jets(
     }
 
 
-def _kept(jets: ak.Array, gen: ak.Array, density: Numbers, pt_min: float) -> ak.Array:
-    """Jets with at least `pt_min` GeV of pt - ρ·area, matched and rounded."""
-    chosen = jets[jets.pt - density * jets.area >= pt_min]
-    return ak.with_field(_rounded(chosen), match_jets(chosen, gen), "genJetIdx")
+def _standing_out(jets: ak.Array, density: Numbers, pt_min: float) -> ak.Array:
+    """Jets with at least `pt_min` GeV of pt - ρ·area."""
+    return jets[jets.pt - density * jets.area >= pt_min]
+
+
+def _match_primary(jets: ak.Array, gen: ak.Array) -> ak.Array:
+    """`genJetIdx` of jets among the true jets of the primary vertex."""
+    here = gen.primary == 1
+    index = match_jets(jets, gen[here])
+    places = ak.local_index(gen.pt)[here]
+    found = ak.fill_none(places[ak.mask(index, index >= 0)], -1)
+    return ak.values_astype(found, np.int16)
 
 
 def _rounded(jets: ak.Array) -> ak.Array:
@@ -197,10 +208,9 @@ def _muons(library: Interactions, uses: Uses, rng: np.random.Generator) -> ak.Ar
     return ak.unflatten(muons, found.count)
 
 
-def _tracks(library: Interactions, uses: Uses) -> Tracks:
-    """The tracks of the primary vertex of each crossing, that of the largest Σ pt²; the others' are dropped."""
-    chosen = _primary(uses.start, uses.index, library.track_start, library.track_pt)
-    owner, here = np.flatnonzero(chosen >= 0), chosen[chosen >= 0]
+def _tracks(library: Interactions, uses: Uses, primary: Numbers) -> Tracks:
+    """The tracks of the primary vertex of each crossing; the others' are dropped (charged-hadron subtraction)."""
+    owner, here = np.flatnonzero(primary >= 0), primary[primary >= 0]
     first = Uses(np.arange(len(here) + 1), uses.index[here], uses.turn[here], uses.mirror[here])
     place, counts = ragged_take(library.track_start, first.index)
     eta, phi = _oriented(library.track_eta[place], library.track_phi[place], first, counts)
@@ -209,7 +219,7 @@ def _tracks(library: Interactions, uses: Uses) -> Tracks:
 
 @kernel
 def _primary(start, index, track_start, track_pt):  # type: ignore[no-untyped-def]
-    """Place among the uses of the interaction with the largest Σ pt² of tracks in each crossing, -1 without tracks."""
+    """Place among the uses of the primary vertex, that of the largest Σ pt² of tracks, of each crossing; -1 if none."""
     found = np.full(len(start) - 1, -1)
     for crossing in range(len(found)):
         best = 0.0
@@ -222,12 +232,15 @@ def _primary(start, index, track_start, track_pt):  # type: ignore[no-untyped-de
     return found
 
 
-def _gen_jets(library: Interactions, uses: Uses) -> ak.Array:
+def _gen_jets(library: Interactions, uses: Uses, primary: Numbers) -> ak.Array:
     place, counts = ragged_take(library.jet_start, uses.index)
     eta, phi = _oriented(library.jet_eta[place], library.jet_phi[place], uses, counts)
     columns = {"pt": library.jet_pt[place], "eta": eta, "phi": phi, "mass": library.jet_mass[place]}
-    number = np.bincount(np.repeat(uses.owners(), counts), minlength=len(uses.start) - 1)
-    jets = ak.unflatten(ak.zip({name: c.astype(np.float32) for name, c in columns.items()}), number)
+    jets = ak.zip({name: column.astype(np.float32) for name, column in columns.items()})
+    use = np.repeat(np.arange(len(uses.index)), counts)
+    owner = np.repeat(uses.owners(), counts)
+    jets = ak.with_field(jets, (use == primary[owner]).astype(np.int8), "primary")
+    jets = ak.unflatten(jets, np.bincount(owner, minlength=len(primary)))
     return jets[ak.argsort(jets.pt, ascending=False)]
 
 

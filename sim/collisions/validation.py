@@ -1,4 +1,4 @@
-"""What the simulation says where the answer is known: particles and cross sections of Pythia, objects against pile-up."""
+"""What the simulation says where the answer is known: Pythia's particles and cross sections, objects and pile-up."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _charged_hadrons(particles: Particles, events: int) -> Floats:
     """Numbers in bins of |η|, (events, bins)."""
     hadron = (charge(particles) != 0) & ~np.isin(np.abs(particles.pid), (ELECTRON, MUON))
     edges = (np.arange(events + 1) - 0.5, np.array(DENSITY_EDGES))
-    return np.histogram2d(particles.event[hadron], np.abs(particles.eta[hadron]), bins=edges)[0]
+    return np.asarray(np.histogram2d(particles.event[hadron], np.abs(particles.eta[hadron]), bins=edges)[0])
 
 
 def _jet_spectrum(process: Process, events: int) -> tuple[Point, ...]:

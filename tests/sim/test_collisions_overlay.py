@@ -89,7 +89,17 @@ def test_an_undershoot_is_taken_away_and_never_negative() -> None:
 
 def test_towers_below_the_threshold_read_zero() -> None:
     books = library(1)
-    books.em[:] = 1e-3
-    em, _ = overlay.overlay(Crossings(np.ones(500), one_each(500), ()), books, (), np.random.default_rng(10))
+    books.em[:] = overlay.EM_SUPPRESSION_GEV - overlay.EM_NOISE_GEV
+    books.had[:] = overlay.HAD_SUPPRESSION_GEV - 2 * overlay.HAD_NOISE_GEV
+    em, had = overlay.overlay(Crossings(np.ones(500), one_each(500), ()), books, (), np.random.default_rng(10))
     assert em[em > 0].min() >= np.float32(overlay.EM_SUPPRESSION_GEV)
-    assert_allclose((em > 0).sum() / 1500, 0.023, atol=0.012)  # two standard deviations of noise
+    assert had[had > 0].min() >= np.float32(overlay.HAD_SUPPRESSION_GEV)
+    assert_allclose((em > 0).sum() / 1500, 0.159, atol=0.035)  # more than one standard deviation of noise
+    assert_allclose((had > 0).sum() / 1500, 0.023, atol=0.014)  # more than two
+
+
+def test_the_least_words_of_towers_are_one_and_two_counts() -> None:
+    least = np.float32([overlay.EM_SUPPRESSION_GEV, overlay.HAD_SUPPRESSION_GEV]).reshape(2, 1, 1, 1)
+    assert_array_equal(
+        regions(*np.broadcast_to(least * np.float32([1, 0]).reshape(2, 1, 1, 1), (2, 1, N_ETA, N_PHI))), 0
+    )

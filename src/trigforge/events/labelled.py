@@ -26,12 +26,12 @@ from typing import Any, Final
 
 import awkward as ak
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.lib
 import pyarrow.parquet as pq
 
 from trigforge.errors import InputError
+from trigforge.precision import round_mantissa
 from trigforge.value import write_atomic
 
 CLASSES: Final = ("g", "q", "w", "z", "t")
@@ -112,7 +112,9 @@ def write_jets(
         columns["event"] = ak.values_astype(jets.event, np.int64)
     for name in ("FatJet", "features", "Parton"):
         if name in ak.fields(jets):
-            columns[name] = ak.zip({f: rounded(ak.to_numpy(jets[name][f])) for f in RECORDS[name]})
+            columns[name] = ak.zip(
+                {f: round_mantissa(ak.to_numpy(jets[name][f]), MANTISSA_BITS) for f in RECORDS[name]}
+            )
     if constituents and "Constituent" in ak.fields(jets):
         columns["Constituent"] = _to_words(jets.Constituent[:, :constituents], columns["FatJet"])
     table = ak.to_arrow_table(ak.to_packed(ak.zip(columns, depth_limit=1)), extensionarray=False)
@@ -135,13 +137,6 @@ def read_notes(path: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
     if "classes" not in notes:
         raise InputError(f"jet file {path} must name its classes, but it does not; write it with write_jets")
     return tuple(notes["classes"]), dict(notes["metadata"])
-
-
-def rounded(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Float32 values rounded to 12 bits of mantissa, ties to even."""
-    mantissa, exponent = np.frexp(values.astype(np.float64))
-    scale = float(1 << (MANTISSA_BITS + 1))
-    return np.ldexp(np.rint(mantissa * scale) / scale, exponent).astype(np.float32)
 
 
 def _open(path: Path) -> Any:

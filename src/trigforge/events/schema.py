@@ -15,14 +15,15 @@ collection is present or absent as a whole:
 | `L1Region` | 252 transverse energies of the 18 × 14 (φ × η) calorimeter regions in counts of 0.5 GeV |
 | `HLTJet` | lists of `pt, eta, phi, mass, area` at trigger level, pile-up not yet subtracted; `genJetIdx` |
 | `Jet` | lists of `pt, eta, phi, mass, area` as reconstructed offline, pile-up not yet subtracted; `genJetIdx` |
-| `GenJet` | lists of `pt, eta, phi, mass`: particle-level truth |
+| `GenJet` | lists of `pt, eta, phi, mass`: particle-level truth; `primary` 1 if from the primary vertex |
 | `rho`, `rhoOffline` | median pt density of the event in GeV per unit area, at HLT and offline |
 | `nPU` | number of additional interactions in the crossing |
 | `nPV` | number of reconstructed primary vertices |
 | `L1_*`, `HLT_*`, `DST_*` | decisions of the experiment's own trigger, as in its files |
 
 φ of Level-1 objects is in [0, 2π), of all others in [-π, π). Crossings of one `interaction` depend on each other, a
-crossing of -1 on no other. `genJetIdx` is the place of the matched jet in `GenJet`, -1 without one.
+crossing of -1 on no other. `genJetIdx` is the place of the matched jet in `GenJet`, -1 without one; offline jets, whose
+tracks are those of the primary vertex, match only true jets of that.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "L1Jet": Collection(KINEMATICS, grid=CALO_GRID),
     "HLTJet": Collection((*JET_FIELDS, "area"), ("genJetIdx",)),
     "Jet": Collection((*JET_FIELDS, "area"), ("genJetIdx",)),
-    "GenJet": Collection(JET_FIELDS),
+    "GenJet": Collection(JET_FIELDS, ("primary",)),
 }
 TRIGGER_BITS: Final = ("L1_", "HLT_", "DST_")
 """How the names of trigger decisions begin."""

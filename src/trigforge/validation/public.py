@@ -41,24 +41,29 @@ CMS_OFFLINE_RESOLUTION: Final = {
 """σ(pT)/pT of AK4 PUPPI jets at η = 0.5, ρ = 33 GeV: CMS, correctionlib Summer22_22Sep2023_JRV1_MC_PtResolution."""
 
 CMS_PILE_UP: Final = {"rho": 32.3 / 45.9, "rho_offline": 5.36 / 45.9, "vertices": 35.6 / 46.9}
-"""Per interaction, in 200 simulated tt̄ events with 45.9 additional interactions of scikit-hep/coffea's nano_tt_v15.root:
-`fixedGridRhoFastjetAll` (tracks and calorimeters), `…CentralNeutral`, `PV_npvs`."""
+"""Per interaction, in the 200 simulated tt̄ events, with 45.9 additional interactions, of scikit-hep/coffea's
+nano_tt_v15.root: `fixedGridRhoFastjetAll` (tracks and calorimeters), `…CentralNeutral`, `PV_npvs`."""
 
 PUBLIC_CROSSINGS: Final = 9_516_590
 PUBLIC_PILE_UP: Final = 41.1
 """Zero-bias crossings of LHC fill 7005 (2018, 13 TeV) with 36 to 46 interactions, 41.1 on average, and the seeds of a
-Run-3 menu that fired in them: cms-l1-dpg/L1MenuTools, rate-estimation/plots/Run3_ZeroBias_123_20212906_rateVSpileup_PU.csv
-at commit 810fdad."""
+Run-3 menu that fired in them: cms-l1-dpg/L1MenuTools at commit 810fdad,
+rate-estimation/plots/Run3_ZeroBias_123_20212906_rateVSpileup_PU.csv."""
 
 
-class PublicSeed(Value):
-    """A Level-1 seed on one object: how often it fired behind its prescale, and what it asks for."""
+class Selection(Value):
+    """The hardest object of a Level-1 collection within |η| and, for e/γ, isolated or not."""
 
     name: str
     collection: str
-    threshold_gev: float
     max_abs_eta: float | None = None
     isolated: bool = False
+
+
+class PublicSeed(Selection):
+    """A Level-1 seed on one object: its threshold, and how often it fired behind its prescale."""
+
+    threshold_gev: float
     fired: int
     prescale: int = 1
 

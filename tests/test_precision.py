@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from trigforge.errors import InputError
-from trigforge.sim.collisions.precision import round_mantissa
+from trigforge.precision import round_mantissa
 
 NORMAL = st.floats(min_value=2.0**-100, max_value=2.0**100, width=32)
 
