@@ -214,11 +214,21 @@ def test_missing_energy_is_opposite_to_a_tower(iphi: int, pt: int) -> None:
     assert found[1] == (2 * iphi + 1 + 72) % 144
 
 
-def test_balanced_and_low_towers_have_no_missing_energy() -> None:
+def test_balanced_towers_have_no_missing_energy() -> None:
     assert_array_equal(calo_objects(lit() * 0, lit((60, 10, 50.0), (60, 46, 50.0))).met[0], 0)
-    assert_array_equal(with_tower(0, 3, had=2.5).met[0], 0)
-    assert with_tower(0, 3, had=3.0).met[0, 0] > 0
-    assert_array_equal(with_tower(50, 3, had=5.5).met[0], 0)
+
+
+@pytest.mark.parametrize(("lit_towers", "least"), [(0, 2), (10, 2), (11, 3), (112, 12), (565, 54)])
+@pytest.mark.parametrize(("ieta", "factor"), [(-57, 2), (-35, 2), (-34, 1), (-5, 1), (4, 1), (33, 1), (34, 2), (56, 2)])
+def test_missing_energy_takes_towers_above_a_threshold_that_rises_with_the_lit_ones(
+    lit_towers: int, least: int, ieta: int, factor: int
+) -> None:
+    had = np.zeros(SHAPE, np.float32)
+    had[0, ETA_HALF - 4 : ETA_HALF + 4].reshape(-1)[:lit_towers] = 0.5
+    had[0, ieta + ETA_HALF, 3] = (factor * least - 1) / 2
+    assert_array_equal(calo_objects(had * 0, had).met[0], 0)
+    had[0, ieta + ETA_HALF, 3] = factor * least / 2
+    assert calo_objects(had * 0, had).met[0, 0] in (factor * least - 1, factor * least)
 
 
 @pytest.mark.parametrize(
