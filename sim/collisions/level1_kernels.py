@@ -55,8 +55,9 @@ pile-up in the window is 97 counts times its occupancy -ln(1 - lit towers / 577)
 20 to 200; the limit lies 2.2 square roots above it, for 90 % of the electrons, and rises by 1/16 of the cluster."""
 
 MET_TOWER_MIN: Final = 2 + (3 * np.arange(LIT_TOWERS + 1) >> 5)
-"""Least word of a tower in the missing transverse energy, by the number of lit towers. Assumed: the line on which
-W + jet and tt̄ with 100 to 150 GeV of it pass best at a given zero-bias rate, at mean pile-up from 20 to 200."""
+"""Least word of a tower in the missing transverse energy, by the number of lit towers. Assumed: a line near the
+constant thresholds with which W + jet and tt̄ with 100 to 150 GeV of it passed best at a given zero-bias rate, at mean
+pile-up of 60, 140 and 200."""
 MET_FORWARD_TOWERS: Final = 34
 MET_FORWARD_SHIFT: Final = 1
 """Beyond the first 34 towers of each side it is twice that."""

@@ -32,11 +32,11 @@ DENSITY_EDGES: Final = tuple(round(0.2 * i, 1) for i in range(11))
 JET_EDGES_GEV: Final = (97.0, 133.0, 174.0, 220.0, 272.0, 330.0, 395.0, 468.0, 548.0, 638.0, 737.0, 846.0, 967.0)
 """Bins of the inclusive jet spectrum, those of arXiv:2111.10431."""
 
-JET_RAPIDITY: Final = 0.5
+JET_RAPIDITY: Final = 1.0
 JET_PT_MIN_GEV: Final = 90.0
 ELECTRON: Final = 11
 JET_PT_HAT_GEV: Final = 50.0
-JET_BIAS_POWER: Final = 4.5
+JET_BIAS_POWER: Final = 4.0
 """Partons below 50 GeV give no jets in the bins."""
 
 BATCH: Final = 200
@@ -82,7 +82,7 @@ class GeneratorFacts(Value):
     """Pythia by itself: dN/dη of charged hadrons and the jet spectrum at 13 TeV, cross sections at 13.6 TeV.
 
     `density` is per unit of η, in bins of |η|, of all inelastic interactions; `jets` d²σ/dpT dy in pb/GeV at
-    |y| < 0.5; `inelastic_mb` the inelastic cross section at 13 TeV.
+    |y| < 1; `inelastic_mb` the inelastic cross section at 13 TeV.
     """
 
     density: tuple[Point, ...]

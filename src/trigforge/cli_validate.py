@@ -19,9 +19,9 @@ RECORD: Final = "validation.json"
 SCRATCH: Final = "scratch"
 PILEUPS: Final = (1.0, 20.0, 40.0, 60.0, 80.0, 100.0, 140.0, 200.0)
 SHARE_GENERATOR: Final = 0.4
-"""Of the time: facts of Pythia, then the scan, then the sample at the public pile-up."""
+"""Of the time: facts of Pythia, then the sample at the public pile-up and its library, then the scan."""
 
-SHARE_SCAN: Final = 0.7
+SHARE_REFERENCE: Final = 0.9
 
 
 @click.command()
@@ -90,8 +90,10 @@ def run_validation(
     )
     scratch = out / SCRATCH
     sample = SampleConfig(name=ENHANCED_BIAS, events=crossings, content=Content.LEVEL1)
-    record, reference = reference_sample(base, sample, PUBLIC_PILE_UP, scratch, _share(update, SHARE_SCAN, 1.0))
-    points = pile_up_scan(base, PILEUPS, crossings // 20, scratch, _share(update, SHARE_GENERATOR, SHARE_SCAN))
+    record, reference = reference_sample(
+        base, sample, PUBLIC_PILE_UP, scratch, _share(update, SHARE_GENERATOR, SHARE_REFERENCE)
+    )
+    points = pile_up_scan(base, PILEUPS, crossings // 20, scratch, _share(update, SHARE_REFERENCE, 1.0))
     enhanced, natural = (read_events(samples / name) for name in (ENHANCED_BIAS, ZERO_BIAS))
     return measure((found[ENHANCED_BIAS], found[ZERO_BIAS], record), enhanced, natural, reference, facts, points)
 
@@ -107,6 +109,6 @@ def _facts(out: Path, interactions: int, update: Update) -> GeneratorFacts:
     file = out / f"generator-{interactions}.json"
     if file.is_file():
         return GeneratorFacts.load(file)
-    facts = generator_facts(interactions // 2, interactions // 2, interactions // 10, update)
+    facts = generator_facts(interactions, interactions // 2, interactions // 10, update)
     facts.save(file)
     return facts

@@ -19,7 +19,7 @@ LAYOUT: Final = (
     "CMS NanoAOD: tree or RNTuple 'Events' with branches such as Jet_pt, GenJet_pt, ScoutingPFJet_pt, L1EG_pt"
 )
 ONLINE: Final = ("ScoutingPFJetRecluster", "ScoutingJet", "ScoutingPFJet")
-"""Trigger-level jets, best first: the first two are uncorrected and matched, the last has the trigger's corrections."""
+"""Trigger-level jets, best first; that the first two come without the corrections of the trigger is assumed."""
 FIELDS: Final = {"pt": ("pt",), "eta": ("eta",), "phi": ("phi",), "mass": ("mass", "m")}
 AREA: Final = ("area", "jetArea")
 SCALARS: Final = {

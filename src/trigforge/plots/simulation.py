@@ -10,20 +10,27 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from trigforge.calibration.response import ResponseBin
 from trigforge.notation import number
+from trigforge.plots.simulation_rates import (
+    WIDE,
+    closure_figure,
+    conditions,
+    errors,
+    plain_x,
+    rates_figure,
+    statistics_figure,
+    title,
+)
 from trigforge.plots.style import (
     INK,
     LINES,
     MARKERS,
     MUTED,
     PALETTE,
-    decades,
     legend_below,
     new_figure,
-    plain,
     plot_style,
 )
 from trigforge.sim.collisions.validation import Point
@@ -35,19 +42,11 @@ from trigforge.validation.public import (
     CMS_JETS_PB_GEV,
     CMS_OFFLINE_RESOLUTION,
     CMS_PILE_UP,
-    PUBLIC_PILE_UP,
-    PUBLIC_SEEDS,
-    PublicSeed,
 )
-from trigforge.validation.values import Closure, RateCurve, Validation
-
-WIDE: Final = 9.6
-"""Inches of figures with panels side by side."""
+from trigforge.validation.values import Validation
 
 DOCS_DPI: Final = 100
-SEED_CURVES: Final = MappingProxyType(
-    {"L1Jet": "single jet", "L1Mu": "single muon", "L1MET": "missing energy", "L1HT": "HT", "L1EG": "e/γ, |η| < 2.5"}
-)
+COLORS: Final = 64
 
 
 def draw(result: Validation) -> dict[str, Figure]:
@@ -57,11 +56,14 @@ def draw(result: Validation) -> dict[str, Figure]:
 
 
 def render_png(figure: Figure) -> bytes:
-    """A small PNG on white for documents, the same bytes for the same figure."""
-    buffer = BytesIO()
+    """A small PNG on white for documents, of 64 colours, the same bytes for the same figure."""
+    from PIL import Image
+
+    drawn, small = BytesIO(), BytesIO()
     with plot_style():
-        figure.savefig(buffer, format="png", dpi=DOCS_DPI, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
+        figure.savefig(drawn, format="png", dpi=DOCS_DPI, facecolor="white")
+    Image.open(drawn).convert("RGB").quantize(COLORS).save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def generator_figure(result: Validation) -> Figure:
@@ -69,26 +71,26 @@ def generator_figure(result: Validation) -> Figure:
     figure = new_figure(4.6, WIDE)
     halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.15))
     density, (upper, lower) = halves[0].subplots(), halves[1].subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
-    _errors(density, result.generator.density, 0, "Pythia 8")
+    errors(density, result.generator.density, 0, "Pythia 8")
     _reference(density, result.generator.density, CMS_CHARGED_DENSITY, CMS_CHARGED_DENSITY_ERROR, "CMS 1507.05915")
     density.set(xlabel="|η|", ylabel="charged hadrons per unit of η", ylim=(0, 9), xlim=(0, 2))
     jets = result.generator.jets
-    _errors(upper, jets, 0, "Pythia 8")
+    errors(upper, jets, 0, "Pythia 8")
     _reference(upper, jets, CMS_JETS_PB_GEV, CMS_JETS_ERROR_PB_GEV, "CMS 2111.10431")
     upper.set(yscale="log", ylabel="d²σ/d$p_T$dy [pb/GeV]")
     ratio = [
         Point(low=p.low, high=p.high, value=p.value / known, error=p.error / known)
         for p, known in zip(jets, CMS_JETS_PB_GEV, strict=True)
     ]
-    _errors(lower, ratio, 0, "")
+    errors(lower, ratio, 0, "")
     band = np.array(CMS_JETS_ERROR_PB_GEV) / np.array(CMS_JETS_PB_GEV)
     edges = [jets[0].low, *(p.high for p in jets)]
     lower.stairs(1 + band, edges, baseline=1 - band, fill=True, color=MUTED, alpha=0.35, linewidth=0)
     lower.axhline(1, color=MUTED, linewidth=0.9)
-    lower.set(xlabel="jet $p_T$ [GeV], |y| < 0.5", ylabel="ratio", ylim=(0, 2.4), xscale="log")
-    _plain_x(lower, edges[0], edges[-1])
+    lower.set(xlabel="jet $p_T$ [GeV], |y| < 1", ylabel="ratio", ylim=(0, 2.4), xscale="log")
+    plain_x(lower, edges[0], edges[-1])
     for axes in (density, upper):
-        _title(axes, "Pythia 8, 13 TeV")
+        title(axes, "Pythia 8, 13 TeV")
         axes.legend(loc="upper right" if axes is upper else "lower left")
     return figure
 
@@ -111,14 +113,14 @@ def pile_up_figure(result: Validation) -> Figure:
             y, e = np.array([getattr(p, name) for p in result.pileup]).T
             axes.errorbar(x, y, yerr=e, fmt=MARKERS[i] + "-", color=PALETTE[i], linewidth=0.8, label=text)
         for i, (name, _) in enumerate(names):
-            if name in CMS_PILE_UP and name != "rho":
+            if name in CMS_PILE_UP:
                 line = [CMS_PILE_UP[name] * value for value in x]
                 axes.plot(x, line, color=PALETTE[i], linestyle=LINES[1], linewidth=1, label="CMS simulation")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
         axes.legend(loc="upper left", fontsize=9)
     for axes in grid[-1]:
         axes.set_xlabel("⟨µ⟩")
-    _title(grid[0, 0], " ")
+    title(grid[0, 0], " ")
     grid[0, 2].set_title(f"zero bias, {SQRT_S_GEV / 1e3:g} TeV", loc="right")
     return figure
 
@@ -127,21 +129,21 @@ def jets_figure(result: Validation) -> Figure:
     """Response and resolution of jets against true pt, central and endcap."""
     figure = new_figure(6.4, WIDE)
     grid = figure.subplots(2, 2, sharex=True, sharey="row")
-    for column, (low, title) in enumerate(((0.0, "|η| < 1.3"), (1.3, "1.3 ≤ |η| < 2.5"))):
+    for column, (low, slab) in enumerate(((0.0, "|η| < 1.3"), (1.3, "1.3 ≤ |η| < 2.5"))):
         upper, lower = grid[0, column], grid[1, column]
         for i, level in enumerate(result.jets):
             _response(upper, lower, [b for b in level.bins if b.abs_eta_low == low], i, level.name)
         upper.axhline(1, color=MUTED, linewidth=0.9)
-        upper.text(0.96, 0.08, title, transform=upper.transAxes, ha="right")
+        upper.text(0.96, 0.08, slab, transform=upper.transAxes, ha="right")
         lower.set_xlabel("true jet $p_T$ [GeV]")
     known = CMS_OFFLINE_RESOLUTION
     grid[1, 0].plot(list(known), [100 * v for v in known.values()], color=INK, linestyle=LINES[1], linewidth=1.2)
     grid[1, 0].plot([], [], color=INK, linestyle=LINES[1], label="CMS offline, η = 0.5, ρ = 33 GeV")
     grid[0, 0].set(ylabel="response", ylim=(0.55, 1.15), xscale="log")
     grid[1, 0].set(ylabel="σ / mean [%]", ylim=(0, 38))
-    _plain_x(grid[1, 0], 20, 1500)
-    _title(grid[0, 0], " ")
-    _title(grid[0, 1], _conditions(result), left=False)
+    plain_x(grid[1, 0], 20, 1500)
+    title(grid[0, 0], " ")
+    title(grid[0, 1], conditions(result), left=False)
     legend_below(figure, [grid[1, 0]], 4)
     return figure
 
@@ -168,110 +170,9 @@ def turn_on_figure(result: Validation) -> Figure:
     axes.axhline(1, color=MUTED, linewidth=0.8)
     axes.set(xlabel="true jet $p_T$ [GeV], |η| < 2.5", ylabel="fraction with a jet ≥ 60 GeV", xlim=(20, 160))
     axes.set_ylim(0, 1.1)
-    _title(axes, _conditions(result))
+    title(axes, conditions(result))
     legend_below(figure, axes, 3)
     return figure
-
-
-def rates_figure(result: Validation) -> Figure:
-    """Level-1 rate against threshold of single objects, with public rates at their pile-up."""
-    figure = new_figure(6.6, WIDE)
-    grid = figure.subplots(2, 3)
-    for i, (curve, reference) in enumerate(zip(result.curves, result.reference_curves, strict=True)):
-        axes = grid.flat[i]
-        _curve(axes, curve, 0, f"⟨µ⟩ = {number(result.enhanced.config.pileup)}")
-        _curve(axes, reference, 1, f"⟨µ⟩ = {PUBLIC_PILE_UP:g}")
-        seeds = [seed for seed in PUBLIC_SEEDS if _name_of_curve(seed) == curve.name]
-        axes.errorbar(
-            [s.threshold_gev for s in seeds],
-            [s.hz / 1e3 for s in seeds],
-            yerr=[s.error_hz / 1e3 for s in seeds],
-            fmt="o",
-            color=INK,
-            markersize=4,
-            label=f"CMS 2018 data, ⟨µ⟩ = {PUBLIC_PILE_UP:g}",
-        )
-        axes.set(yscale="log", xscale="log", ylim=(1e-3, 4e4))
-        shown = [p.threshold_gev for p in curve.points if p.hz > 1]
-        _plain_x(axes, max(min(shown), 3), max(shown) * 1.1)
-        axes.text(0.95, 0.92, plain(curve.name), transform=axes.transAxes, ha="right", va="top")
-        axes.set_xlabel("threshold [GeV]")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("rate at 2544 bunches [kHz]")
-    _title(grid[0, 0], " ")
-    grid[0, 2].set_title(f"Pythia 8, {SQRT_S_GEV / 1e3:g} TeV", loc="right")
-    legend_below(figure, [grid[0, 0]], 3)
-    return figure
-
-
-def _name_of_curve(seed: PublicSeed) -> str:
-    if seed.isolated:
-        return "isolated e/γ, |η| < 2.5" if seed.max_abs_eta == 2.5 else ""
-    return SEED_CURVES[seed.collection]
-
-
-def _curve(axes: Axes, curve: RateCurve, i: int, name: str) -> None:
-    x, y, e = np.array([(p.threshold_gev, p.hz, p.error_hz) for p in curve.points]).T
-    axes.plot(x, y / 1e3, color=PALETTE[i], linestyle=LINES[i], label=name)
-    axes.fill_between(x, np.maximum(y - e, 1e-3) / 1e3, (y + e) / 1e3, color=PALETTE[i], alpha=0.25, linewidth=0)
-
-
-def closure_figure(result: Validation) -> Figure:
-    """The enhanced over the natural distribution of the leading objects."""
-    figure = new_figure(5.6, WIDE)
-    grid = figure.subplots(2, 3, sharey=True)
-    for axes, closure in zip(grid.flat, result.closures, strict=False):
-        _ratio(axes, closure)
-        axes.set_xlabel(f"leading {plain(closure.name)} [GeV]" if closure.name != "HT" else "HT [GeV]")
-    for axes in list(grid.flat)[len(result.closures) :]:
-        axes.set_visible(False)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("enhanced / natural")
-    grid[0, 0].set_ylim(0, 2)
-    _title(grid[0, 0], " ")
-    _title(grid[0, 2], _conditions(result), left=False)
-    return figure
-
-
-def _ratio(axes: Axes, closure: Closure) -> None:
-    pairs = [(a, b) for a, b in zip(closure.enhanced, closure.natural, strict=True) if a.value > 0 and b.value > 0]
-    points = [
-        Point(
-            low=a.low,
-            high=a.high,
-            value=a.value / b.value,
-            error=a.value / b.value * float(np.hypot(a.error / a.value, b.error / b.value)),
-        )
-        for a, b in pairs
-    ]
-    _errors(axes, points, 0, "")
-    axes.axhline(1, color=MUTED, linewidth=0.9)
-    axes.text(
-        0.05, 0.93, f"χ² = {number(closure.chi2)} / {closure.ndf} bins", transform=axes.transAxes, va="top", fontsize=10
-    )
-
-
-def statistics_figure(result: Validation) -> Figure:
-    """The relative statistical error of a rate against the rate."""
-    figure = new_figure(5.0)
-    axes = figure.subplots()
-    for i, curve in enumerate(result.curves):
-        x, y = np.array([(p.hz, p.error_hz / p.hz) for p in curve.points if p.hz > 0]).T
-        axes.plot(x, 100 * y, color=PALETTE[i], linestyle=LINES[i], label=plain(curve.name))
-    axes.set(xscale="log", yscale="log", xlabel="rate [Hz]", ylabel="relative statistical error [%]")
-    axes.set_xlim(0.3, 4e7)
-    axes.set_ylim(*decades([100 * p.error_hz / p.hz for c in result.curves for p in c.points if p.hz > 1]))
-    axes.axhline(100, color=MUTED, linewidth=0.8)
-    _title(axes, _conditions(result))
-    legend_below(figure, axes, 3)
-    return figure
-
-
-def _errors(axes: Axes, points: Sequence[Point], i: int, name: str) -> None:
-    x = [(p.low + p.high) / 2 for p in points]
-    half = [(p.high - p.low) / 2 for p in points]
-    y, e = [p.value for p in points], [p.error for p in points]
-    axes.errorbar(x, y, yerr=e, xerr=half, fmt=MARKERS[i], color=PALETTE[i], label=name)
 
 
 def _reference(
@@ -280,25 +181,6 @@ def _reference(
     edges = [points[0].low, *(p.high for p in points)]
     y, e = np.array(values), np.array(errors)
     axes.stairs(y + e, edges, baseline=y - e, fill=True, color=MUTED, alpha=0.5, linewidth=0, label=name)
-
-
-def _plain_x(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5 of every decade."""
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    axes.set_xticks([m * 10.0**k for k in range(4) for m in (1, 2, 5) if low <= m * 10.0**k <= high])
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _conditions(result: Validation) -> str:
-    return f"Pythia 8, {SQRT_S_GEV / 1e3:g} TeV, ⟨µ⟩ = {number(result.enhanced.config.pileup)}"
-
-
-def _title(axes: Axes, right: str, *, left: bool = True) -> None:
-    if left:
-        axes.set_title(r"$\mathbf{trigforge}$ $\mathit{simulation}$", loc="left")
-    axes.set_title(right, loc="right")
 
 
 FIGURES: Final[Mapping[str, Callable[[Validation], Figure]]] = MappingProxyType(

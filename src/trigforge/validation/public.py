@@ -13,12 +13,13 @@ CMS_CHARGED_DENSITY_ERROR: Final = (0.169, 0.168, 0.172, 0.177, 0.179, 0.185, 0.
 """Charged hadrons per unit of η in inelastic collisions at 13 TeV, bins of 0.2 in |η|: CMS, arXiv:1507.05915."""
 
 CMS_JETS_PB_GEV: Final = (
-    *(9375.9, 2186.6, 604.76, 187.91, 62.72, 22.311, 8.3961, 3.2454, 1.3009, 0.52736, 0.21823, 0.091758),
+    *(9188.3, 2132.8, 586.49, 180.74, 60.143, 21.313, 7.9912, 3.0546, 1.2228, 0.49112, 0.20189, 0.084142),
 )
 CMS_JETS_ERROR_PB_GEV: Final = (
-    *(431.6, 91.5, 24.2, 7.32, 2.39, 0.837, 0.311, 0.120, 0.0485, 0.0200, 0.00853, 0.00372),
+    *(425.7, 89.5, 23.5, 7.09, 2.32, 0.811, 0.301, 0.115, 0.0466, 0.0191, 0.00811, 0.00352),
 )
-"""d²σ/dpT dy of anti-kT 0.4 jets at |y| < 0.5 and 13 TeV: CMS, arXiv:2111.10431, HEPData ins1972986 table 1."""
+"""d²σ/dpT dy of anti-kT 0.4 jets at |y| < 1 and 13 TeV: CMS, arXiv:2111.10431, HEPData ins1972986, the mean of
+`ak4_xsec_ybin1` and `ak4_xsec_ybin2` with their total errors taken as fully correlated."""
 
 INELASTIC_MB: Final = (78.1, 2.9)
 """Inelastic cross section at 13 TeV: ATLAS, arXiv:1606.02625."""
@@ -40,9 +41,10 @@ CMS_OFFLINE_RESOLUTION: Final = {
 }
 """σ(pT)/pT of AK4 PUPPI jets at η = 0.5, ρ = 33 GeV: CMS, correctionlib Summer22_22Sep2023_JRV1_MC_PtResolution."""
 
-CMS_PILE_UP: Final = {"rho": 32.3 / 45.9, "rho_offline": 5.36 / 45.9, "vertices": 35.6 / 46.9}
+CMS_PILE_UP_MEAN: Final = 45.9
+CMS_PILE_UP: Final = {"rho": 17.2 / 45.9, "rho_offline": 5.36 / 45.9, "vertices": 35.6 / 46.9}
 """Per interaction, in the 200 simulated tt̄ events, with 45.9 additional interactions, of scikit-hep/coffea's
-nano_tt_v15.root: `fixedGridRhoFastjetAll` (tracks and calorimeters), `…CentralNeutral`, `PV_npvs`."""
+nano_tt_v15.root: `fixedGridRhoFastjetCentralCalo`, `…CentralNeutral`, `PV_npvs`."""
 
 PUBLIC_CROSSINGS: Final = 9_516_590
 PUBLIC_PILE_UP: Final = 41.1

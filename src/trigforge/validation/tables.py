@@ -19,6 +19,7 @@ from trigforge.validation.public import (
     CMS_JETS_PB_GEV,
     CMS_OFFLINE_RESOLUTION,
     CMS_PILE_UP,
+    CMS_PILE_UP_MEAN,
     CROSS_SECTIONS_NB,
     INELASTIC_MB,
     PUBLIC_PILE_UP,
@@ -65,7 +66,7 @@ def samples_table(result: Validation) -> str:
     """What was measured on."""
     rows = [
         [
-            f"`{sample.name}`, µ = {number(sample.config.pileup)}",
+            f"`{sample.name}`, µ = {sample.config.pileup:g}",
             count(sample.events),
             with_error(sample.sum_w, math.sqrt(sample.sum_w2)),
             _library(sample),
@@ -99,8 +100,10 @@ def generator_table(result: Validation) -> str:
     for place in (0, 3, 6, 9):
         jets = facts.jets[place]
         known_jets = (CMS_JETS_PB_GEV[place], CMS_JETS_ERROR_PB_GEV[place])
-        name = f"d²σ/dpT dy, jets of {jets.low:g}–{jets.high:g} GeV, \\|y\\| < 0.5 [pb/GeV]"
+        name = f"d²σ/dpT dy, jets of {jets.low:g}–{jets.high:g} GeV, \\|y\\| < 1 [pb/GeV]"
         rows.append(_compared(name, (jets.value, jets.error), known_jets, "arXiv:2111.10431"))
+    span = f"jets of {facts.jets[0].low:g}–{facts.jets[-1].high:g} GeV, mean of the ratios"
+    rows.append([span, "", "", with_error(*_mean_ratio(facts.jets)), "arXiv:2111.10431"])
     head = ["quantity", "Pythia 8", "measured", "ratio", "source"]
     return _table(head, [[cell.replace("|η|", "\\|η\\|") for cell in row] for row in rows])
 
@@ -114,6 +117,14 @@ def _compared(name: str, ours: tuple[float, float], known: tuple[float, float], 
 def _mean(points: Sequence[Point]) -> tuple[float, float]:
     values = [point.value for point in points]
     return sum(values) / len(values), max(point.error for point in points)
+
+
+def _mean_ratio(jets: Sequence[Point]) -> tuple[float, float]:
+    """The plain mean of the ratios to the measured spectrum; its error includes that of the measured scale."""
+    ratios = [(p.value / known, p.error / known) for p, known in zip(jets, CMS_JETS_PB_GEV, strict=True)]
+    mean = sum(ratio for ratio, _ in ratios) / len(ratios)
+    scale = mean * CMS_JETS_ERROR_PB_GEV[0] / CMS_JETS_PB_GEV[0]
+    return mean, math.hypot(math.hypot(*(error for _, error in ratios)) / len(ratios), scale)
 
 
 def slope(points: Sequence[Point]) -> tuple[float, float]:
@@ -168,13 +179,14 @@ def pile_up_table(points: Sequence[PileUpPoint]) -> str:
     names = ("jets", "egs", "muons", "lit_regions", "region_gev", "met_gev", "rho", "rho_offline", "vertices")
     head = ["µ", "L1 jets", "L1 e/γ", "L1 muons", "lit regions", "Σ regions [GeV]", "L1 MET [GeV]", "ρ HLT [GeV]"]
     head += ["ρ offline [GeV]", "N_PV"]
-    rows = [[number(p.pileup), *(with_error(*getattr(p, name)) for name in names)] for p in points]
-    largest = points[-1]
-    slopes = {name: getattr(largest, name)[0] / largest.pileup for name in CMS_PILE_UP}
+    rows = [[f"{p.pileup:g}", *(with_error(*getattr(p, name)) for name in names)] for p in points]
+    near = min(points, key=lambda p: abs(p.pileup - CMS_PILE_UP_MEAN))
+    slopes = {name: getattr(near, name)[0] / near.pileup for name in CMS_PILE_UP}
     ours = ", ".join(f"{_LABEL[name]} {number(value, 2)}" for name, value in slopes.items())
     theirs = ", ".join(f"{_LABEL[name]} {number(value, 2)}" for name, value in CMS_PILE_UP.items())
     return (
-        _table(head, rows) + f"\nPer interaction at µ = {number(largest.pileup)}: {ours}; CMS simulation: {theirs}.\n"
+        _table(head, rows)
+        + f"\nPer interaction at µ = {near.pileup:g}: {ours}; CMS simulation at {CMS_PILE_UP_MEAN:g}: {theirs}.\n"
     )
 
 
@@ -195,7 +207,7 @@ def jets_table(levels: Sequence[JetLevel]) -> str:
         for b in found:
             error = b.resolution / math.sqrt(2 * b.effective_jets) if b else 0.0
             cells += [with_error(b.response, b.response_err), percent(b.resolution, error)] if b else ["–", "–"]
-        rows.append([f"bin of {number(pt)} GeV", *cells, percent(known)])
+        rows.append([f"bin of {pt:g} GeV", *cells, percent(known)])
     halves = "; ".join(
         f"{level.name} {number(level.turn_on.half_gev) + ' GeV' if level.turn_on.half_gev else '–'}" for level in levels
     )
@@ -204,7 +216,7 @@ def jets_table(levels: Sequence[JetLevel]) -> str:
 
 def rates_table(result: Validation) -> str:
     """Ours, public and ratio of every seed."""
-    head = ["seed", f"ours, µ = {number(result.enhanced.config.pileup)}", f"ours, µ = {PUBLIC_PILE_UP:g}"]
+    head = ["seed", f"ours, µ = {result.enhanced.config.pileup:g}", f"ours, µ = {PUBLIC_PILE_UP:g}"]
     head += [f"public, µ = {PUBLIC_PILE_UP:g}", "ours / public"]
     rows = [
         [
