@@ -158,14 +158,19 @@ def test_jets_must_be_there() -> None:
 
 def test_closure_sees_a_wrong_weight() -> None:
     natural, enhanced = events_of(4000, 1), events_of(4000, 2)
-    good = {c.name: c for c in measure_closures(enhanced, natural)}["single jet"]
+    good = {c.name: c for c in measure_closures(enhanced, natural, one_library=False)}["single jet"]
     assert good.ndf > 3
     assert good.chi2 < 3 * good.ndf
     skewed = ak.with_field(
         enhanced, enhanced["weight"] * np.where(ak.max(enhanced["L1Jet"].pt, axis=1) > 25, 2, 1), "weight"
     )
-    bad = {c.name: c for c in measure_closures(skewed, natural)}["single jet"]
+    bad = {c.name: c for c in measure_closures(skewed, natural, one_library=False)}["single jet"]
     assert bad.chi2 > 3 * good.chi2 + 10
+    alone = {c.name: c for c in measure_closures(enhanced, natural, one_library=True)}["single jet"]
+    assert [p.value for p in alone.natural] == [p.value for p in good.natural]
+    shared = [(a.error, b.error) for a, b in zip(alone.natural, good.natural, strict=True)]
+    assert all(a <= b for a, b in shared)
+    assert any(a < b for a, b in shared)
 
 
 def test_slope_of_a_power_law_is_its_power() -> None:

@@ -20,6 +20,10 @@ POSITION: Final = (0.0015, 0.0025)
 """Relative resolution a ⊕ b·pt of the curvature q/pt, pt in GeV, in the barrel and in the endcap: multiple scattering
 in the iron, and positions in the chambers, which limit a straight track. Assumptions; at 200 GeV the charge of 0.2 %
 of the muons in the barrel and of 4 % in the endcap is wrong."""
+TAIL_SHARE: Final = 0.05
+TAIL_FACTOR: Final = 3.0
+"""So many muons are measured with so many times that resolution. Set by the public rates of single muons from 7 to 25
+GeV (docs/simulation.md): soft muons of badly wrong pt make most of what passes a high threshold."""
 ETA_RESOLUTION: Final = 0.012
 PHI_RESOLUTION: Final = 0.02
 PHI_SCATTERING: Final = 0.10
@@ -61,6 +65,7 @@ def level1_muons(
     half, width = (np.where(barrel, *pair) for pair in zip(*TURN_ON, strict=True))
     efficiency = PLATEAU * (np.abs(eta) < ETA_MAX) / (1 + np.exp(np.clip((half - pt) / width, -50, 50)))
     resolution = np.hypot(np.where(barrel, *SCATTERING), np.where(barrel, *POSITION) * pt)
+    resolution = np.where(rng.random(len(pt)) < TAIL_SHARE, TAIL_FACTOR, 1.0) * resolution
     curvature = charge * (1 + resolution * rng.standard_normal(len(pt))) / pt
     words = np.stack(
         [

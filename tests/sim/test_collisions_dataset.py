@@ -143,6 +143,17 @@ def test_jets_match_particle_jets(samples: dict[str, ak.Array], collection: str,
     assert low < np.median(matched) < high
 
 
+def test_offline_jets_match_true_jets_of_the_primary_vertex_only(samples: dict[str, ak.Array]) -> None:
+    events = samples["enhanced_bias"]
+    for name, primary in (("Jet", {1}), ("HLTJet", {0, 1})):
+        jets = events[name]
+        matched = jets[jets.genJetIdx >= 0]
+        truth = events.GenJet[matched.genJetIdx]
+        assert set(ak.to_numpy(ak.flatten(truth.primary))) == primary
+        away = np.mod(ak.to_numpy(ak.flatten(matched.phi - truth.phi)) + np.pi, 2 * np.pi) - np.pi
+        assert np.hypot(away, ak.to_numpy(ak.flatten(matched.eta - truth.eta))).max() < 0.41
+
+
 TINY = CollisionConfig(
     soft_interactions=60,
     hard_interactions=20,

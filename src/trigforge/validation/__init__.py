@@ -44,5 +44,11 @@ def measure(
         curves=measure_curves(enhanced),
         reference_curves=measure_curves(reference),
         seeds=measure_seeds(enhanced, reference),
-        closures=measure_closures(enhanced, natural),
+        closures=measure_closures(enhanced, natural, one_library=_library(records[0]) == _library(records[1])),
     )
+
+
+def _library(record: Sample) -> tuple[int, ...]:
+    """What the library of interactions of a sample depends on."""
+    config = record.config
+    return config.seed, config.soft_interactions, config.hard_interactions, config.rare_interactions

@@ -49,8 +49,8 @@ def _jet_level(name: str, collection: str, density: str | None, events: ak.Array
     columns = {"weight": events["weight"], "GenJet": events["GenJet"], "rho": rho}
     columns |= {"interaction": events["interaction"], "HLTJet": ak.with_field(plain, area, "area")}
     # Crossings that were not clustered for lack of a Level-1 jet have no HLT jets: they are no inefficiency of those.
-    clustered = ak.num(events["Jet"]) > 0
-    pairs = match_jets(ak.zip(columns, depth_limit=1)[clustered], BINNING.pt_edges_gev[0])
+    looked_at = ak.num(events["Jet"]) > 0 if density else np.ones(len(events), np.bool_)
+    pairs = match_jets(ak.zip(columns, depth_limit=1)[looked_at], BINNING.pt_edges_gev[0])
     subtracted = pairs.pt - pairs.rho * pairs.area
     bins = measure_response(
         pairs.pt_true,

@@ -92,14 +92,19 @@ def measure_seeds(events: ak.Array, reference: ak.Array) -> tuple[SeedRate, ...]
     return tuple(rows)
 
 
-def measure_closures(enhanced: ak.Array, natural: ak.Array) -> tuple[Closure, ...]:
-    """The same distributions of both samples; χ² over the bins that are populated in both."""
+def measure_closures(enhanced: ak.Array, natural: ak.Array, *, one_library: bool) -> tuple[Closure, ...]:
+    """The same distributions of both samples; χ² over the bins that are populated in both.
+
+    Samples of `one_library` may differ by the choice of crossings only, so that crossings count as independent.
+    """
     seeds = {seed.name: seed for seed in CURVES}
-    return tuple(_closure(seeds[name], edges, enhanced, natural) for name, edges in CLOSURE_EDGES_GEV.items())
+    groups = [np.arange(len(e)) if one_library else interaction_groups(e) for e in (enhanced, natural)]
+    sides = list(zip((enhanced, natural), groups, strict=True))
+    return tuple(_closure(seeds[name], edges, sides) for name, edges in CLOSURE_EDGES_GEV.items())
 
 
-def _closure(seed: Selection, edges: Sequence[float], enhanced: ak.Array, natural: ak.Array) -> Closure:
-    sides = [_distribution(leading_pt(e, seed), _weights(e), interaction_groups(e), edges) for e in (enhanced, natural)]
+def _closure(seed: Selection, edges: Sequence[float], samples: Sequence[tuple[ak.Array, IntArray]]) -> Closure:
+    sides = [_distribution(leading_pt(e, seed), _weights(e), groups, edges) for e, groups in samples]
     (ours, our_events), (theirs, their_events) = sides
     used = (our_events >= MIN_CLOSURE_EVENTS) & (their_events >= MIN_CLOSURE_EVENTS)
     pulls = [(a.value - b.value) ** 2 / (a.error**2 + b.error**2) for a, b in zip(ours, theirs, strict=True) if b.error]
