@@ -34,13 +34,19 @@ def peaks(words: Words, seed: int, half: int) -> Iterator[tuple[int, int]]:
     return ((eta, phi) for eta, phi in np.argwhere(words >= seed).tolist() if is_peak(words, eta, phi, half))
 
 
+def calibrated(pt: int, eta: int) -> int:
+    """The pt word of a jet at an η word: an eighth more within 34 towers of 0.087."""
+    return pt + pt // 8 if abs(eta) < 2 * 34 else pt
+
+
 def slow_jets(words: Words) -> list[Object]:
     """All jets, before any list is cut: pt, η and φ words."""
     found = []
     for eta, phi in peaks(words, 8, 4):
         inside = int(window(words, eta, phi, 4, 4).sum())
         ring = int(words[max(eta - 4, 0) : eta + 5].sum())
-        found.append((min(inside - (ring - inside) * 9 // 63, 2047), 2 * (eta - ETA_HALF) + 1, 2 * phi + 1))
+        pt = inside - (ring - inside) * 9 // 63
+        found.append((min(calibrated(pt, 2 * (eta - ETA_HALF) + 1), 2047), 2 * (eta - ETA_HALF) + 1, 2 * phi + 1))
     return [jet for jet in found if jet[0] >= 30]
 
 

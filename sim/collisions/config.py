@@ -8,9 +8,9 @@ from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from trigforge import __version__
 from trigforge.sim.collisions.overlay import DEFAULT_PULSES, Pulse
 from trigforge.sim.collisions.processes import PRIMARIES, primary
+from trigforge.sim.collisions.revision import source_digest
 from trigforge.value import Value
 
 ZERO_BIAS: Final = "zero_bias"
@@ -111,6 +111,6 @@ class CollisionConfig(Value):
         return self
 
     def key(self, sample: SampleConfig) -> str:
-        """A digest of all that decides a sample, the version of the code included."""
+        """A digest of all that decides a sample, the code included."""
         alone: CollisionConfig = self.model_copy(update={"samples": (sample,), "jobs": 0})
-        return hashlib.sha256(f"{__version__} {alone.digest}".encode()).hexdigest()
+        return hashlib.sha256(f"{source_digest()} {alone.digest}".encode()).hexdigest()

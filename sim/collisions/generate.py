@@ -20,12 +20,12 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from trigforge import __version__
 from trigforge.errors import CheckError, InputError
 from trigforge.sim.collisions.interactions import Interactions, concatenate
 from trigforge.sim.collisions.meter import Meter
 from trigforge.sim.collisions.processes import JOIN_PT_HAT_GEV, Process, Role
 from trigforge.sim.collisions.reduce import reduce_batch
+from trigforge.sim.collisions.revision import source_digest
 from trigforge.sim.collisions.workers import Workers
 from trigforge.value import write_atomic
 
@@ -36,6 +36,8 @@ SEEDS: Final = 900_000_000
 MPI_FILE: Final = "multiparton.dat"
 """What Pythia computes in the 5 s of its initialisation with diffraction."""
 SIGMA: Final = "sigma_mb"
+MODULES: Final = ("detector", "flow", "generate", "interactions", "jets", "reduce")
+"""The code that decides what is in a chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _note(meter: Meter, events: Sequence[int], place: int) -> None:
 def _chunks(request: Request, seed: int, folder: Path) -> list[Chunk]:
     process = request.process
     name = int.from_bytes(process.name.encode(), "little")
-    key = json.dumps([__version__, process.commands, process.chunk, seed])
+    key = json.dumps([source_digest(*MODULES), process.commands, process.chunk, seed])
     place = folder / f"{process.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     sizes = [min(process.chunk, request.events - start) for start in range(0, request.events, process.chunk)]
     mpi_file = place / MPI_FILE if process.role is Role.SOFT else None

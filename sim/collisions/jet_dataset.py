@@ -20,7 +20,7 @@ from trigforge.events.labelled import read_notes, write_jets
 from trigforge.locks import locked
 from trigforge.sim.collisions.labelled import JET_TAGGING_SOURCES, TOP_TAGGING_SOURCES, JetSource, labelled_jets
 from trigforge.sim.collisions.meter import Meter, Update, ignore
-from trigforge.sim.collisions.revision import source_revision
+from trigforge.sim.collisions.revision import source_digest, source_revision
 from trigforge.sim.collisions.workers import start_workers
 from trigforge.value import Value
 
@@ -61,9 +61,9 @@ class JetConfig(Value):
 
     @property
     def key(self) -> str:
-        """A digest of all that decides the sample, the version of the code included."""
+        """A digest of all that decides the sample, the code included."""
         alone: JetConfig = self.model_copy(update={"jobs": 0})
-        return hashlib.sha256(f"{__version__} {alone.digest}".encode()).hexdigest()
+        return hashlib.sha256(f"{source_digest()} {alone.digest}".encode()).hexdigest()
 
 
 class JetSample(Value):

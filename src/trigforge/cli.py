@@ -15,6 +15,7 @@ import click
 
 from trigforge import __version__
 from trigforge.cli_samples import JSON, generate, import_file, print_json
+from trigforge.cli_validate import validate
 from trigforge.errors import CheckError, InputError
 from trigforge.ui import Reporter
 
@@ -98,6 +99,7 @@ def bring_up(
 _stages(app, "run", "Do everything: events, model, firmware, certificate, rates, stream, search, report.", "report")
 app.add_command(generate)
 app.add_command(import_file)
+app.add_command(validate)
 _stages(app, "train", "Train the recipe's model, quantised, on background only.", "model")
 _stages(app, "convert", "Convert the model with hls4ml and lower it to an integer program.", "program")
 _stages(app, "build", "Write the RTL and estimate its resources with Yosys.", "rtl", "estimate")

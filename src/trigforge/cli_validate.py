@@ -30,7 +30,7 @@ SHARE_REFERENCE: Final = 0.9
     type=click.Path(path_type=Path),
     help="Folder with enhanced_bias and zero_bias; default: those that trigforge brings along.",
 )
-@click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("validation"), show_default=True)
+@click.option("--out", "-o", type=click.Path(path_type=Path), default=Path("runs/validation"), show_default=True)
 @click.option("--docs", type=click.Path(path_type=Path), help="Markdown file whose marked tables are renewed.")
 @click.option("--crossings", type=click.IntRange(min=200), default=30_000, show_default=True,
               help="Of the sample at the pile-up of the public rates; the scan takes 1/20 at each µ.")  # fmt: skip

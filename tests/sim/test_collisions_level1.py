@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from reference_level1 import Words, slow_egs, slow_ht, slow_jets, slow_met, slow_regions, slow_words
+from reference_level1 import Words, calibrated, slow_egs, slow_ht, slow_jets, slow_met, slow_regions, slow_words
 
 from trigforge.contract import level1_contract
 from trigforge.sim.collisions import level1_kernels as kernels
@@ -117,8 +117,13 @@ def test_saturated_words_are_the_highest_of_the_contract() -> None:
 def test_one_tower_is_one_jet_with_the_words_of_its_centre(ieta: int, iphi: int, pt: int) -> None:
     found = with_tower(ieta, iphi, had=pt / 2)
     assert found.jet_count[0] == 1
-    assert_array_equal(found.jets[0, 0], [pt, 2 * ieta + 1, 2 * iphi + 1])
+    assert_array_equal(found.jets[0, 0], [calibrated(pt, 2 * ieta + 1), 2 * ieta + 1, 2 * iphi + 1])
     assert_array_equal(found.jets[0, 1:], 0)
+
+
+@pytest.mark.parametrize(("ieta", "pt"), [(0, 112), (33, 112), (-34, 112), (34, 100), (-35, 100)])
+def test_jets_within_three_units_of_eta_get_an_eighth_more(ieta: int, pt: int) -> None:
+    assert with_tower(ieta, 5, had=50.0).jets[0, 0, 0] == pt
 
 
 @pytest.mark.parametrize("flat", [0.5, 2.0, 4.0, 10.0])
@@ -126,18 +131,19 @@ def test_one_tower_is_one_jet_with_the_words_of_its_centre(ieta: int, iphi: int,
 @pytest.mark.parametrize("iphi", [0, 40, 71])
 def test_the_ring_subtracts_a_flat_background_exactly(flat: float, ieta: int, iphi: int) -> None:
     assert with_tower(ieta, iphi, flat=flat).jet_count[0] == 0
-    assert with_tower(ieta, iphi, had=14.5, flat=flat).jet_count[0] == 0
-    assert_array_equal(with_tower(ieta, iphi, had=40.0, flat=flat).jets[0, 0], [80, 2 * ieta + 1, 2 * iphi + 1])
+    assert with_tower(ieta, iphi, had=13.0, flat=flat).jet_count[0] == 0
+    jet = [calibrated(80, 2 * ieta + 1), 2 * ieta + 1, 2 * iphi + 1]
+    assert_array_equal(with_tower(ieta, iphi, had=40.0, flat=flat).jets[0, 0], jet)
 
 
 def test_another_jet_at_the_same_eta_takes_a_seventh_of_itself_away() -> None:
     found = calo_objects(lit() * 0, lit((60, 10, 60.0), (64, 40, 40.0), (50, 30, 50.0)))
-    assert_array_equal(found.jets[0, :3, 0], [120 - 11, 100, 80 - 17])
+    assert_array_equal(found.jets[0, :3, 0], [calibrated(pt, 0) for pt in (120 - 11, 100, 80 - 17)])
 
 
 def test_jets_wrap_around_in_phi_and_equal_towers_make_one_jet() -> None:
     found = calo_objects(lit() * 0, lit((60, 71, 20.0), (60, 0, 20.0)))
-    assert_array_equal(found.jets[0, :2], [[80, 7, 1], [0, 0, 0]])
+    assert_array_equal(found.jets[0, :2], [[calibrated(80, 7), 7, 1], [0, 0, 0]])
 
 
 def test_jets_are_ordered_and_limited_but_ht_counts_them_all() -> None:
@@ -153,7 +159,7 @@ def test_jets_are_ordered_and_limited_but_ht_counts_them_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ieta", "had", "ht"), [(28, 30.0, 60), (28, 29.5, 0), (29, 30.0, 0), (-29, 30.0, 60), (-30, 30.0, 0)]
+    ("ieta", "had", "ht"), [(28, 27.0, 60), (28, 26.5, 0), (29, 30.0, 0), (-29, 27.0, 60), (-30, 30.0, 0)]
 )
 def test_ht_is_made_of_central_jets_above_30_gev(ieta: int, had: float, ht: int) -> None:
     assert with_tower(ieta, 5, had=had).ht[0] == ht
@@ -179,7 +185,9 @@ def test_a_cluster_gathers_its_neighbours_in_phi() -> None:
 
 
 def test_seeds_may_be_just_as_high_as_their_threshold() -> None:
-    assert_array_equal(calo_objects(lit() * 0, lit(*((60, phi, 4.0) for phi in range(5)))).jets[0, 0], [40, 7, 9])
+    assert_array_equal(
+        calo_objects(lit() * 0, lit(*((60, phi, 4.0) for phi in range(5)))).jets[0, 0], [calibrated(40, 7), 7, 9]
+    )
     assert calo_objects(lit() * 0, lit(*((60, phi, 3.5) for phi in range(5)))).jet_count[0] == 0
     assert_array_equal(calo_objects(lit(*((60, phi, 2.0) for phi in (4, 5, 6))), lit() * 0).egs[0, 0, 0], 8)
     assert calo_objects(lit(*((60, phi, 1.5) for phi in (4, 5, 6))), lit() * 0).eg_count[0] == 0
