@@ -33,7 +33,7 @@ from trigforge.sim.collisions.revision import source_revision
 from trigforge.sim.collisions.workers import Workers, start_workers
 from trigforge.value import Value
 
-PART_EVENTS: Final = 10_000
+PART_EVENTS: Final = 30_000
 SAMPLE_FILE: Final = "sample.json"
 LIBRARY: Final = "library"
 SCRATCH: Final = ".library-"

@@ -5,8 +5,9 @@ Tower energies are rounded to 0.5 GeV and saturate at 255.5 GeV a compartment; a
 
 - Jets: 9×9 towers about a local maximum, less the mean of the rest of their rows around the detector. That is the
   "phi ring" of the CMS Level-1 since 2023, but for a factor: the deployed ring contains the jet, which makes its pt
-  7/8 of ours, and a calibration undoes that. Jets of |η| < 2.96 get an eighth more as theirs. (The "chunky donut" before it, arXiv:2006.10165, drops the highest of
-  four strips and so subtracts too little, the more so the more pile-up.)
+  7/8 of ours, and a calibration undoes that. Jets of |η| < 2.96 get an eighth more as theirs. (The "chunky donut"
+  before it, arXiv:2006.10165, drops the highest of four strips and so subtracts too little, the more so the more
+  pile-up.)
 - HT: the scalar sum of all jets of pt ≥ 30 GeV and |η| < 2.5.
 - e/γ: a local maximum of electromagnetic energy and its neighbours in φ, with little hadronic energy. Isolated, if
   the energy in 5×9 towers about it, without its footprint, is within a limit that rises with its pt and with the

@@ -40,7 +40,7 @@ def write_events(path: Path, events: ak.Array, metadata: Mapping[str, Any] | Non
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         pq.write_table(
-            table, scratch, row_group_size=ROW_GROUP, compression="zstd", compression_level=9, write_page_checksum=True
+            table, scratch, row_group_size=ROW_GROUP, compression="zstd", compression_level=19, write_page_checksum=True
         )
         scratch.replace(path)
     finally:
