@@ -68,6 +68,7 @@ def sample(name: str, events: int) -> Sample:
         name=name,
         title=title_of(name),
         background=name == "enhanced_bias",
+        crossings=events,
         events=events,
         parts=1,
         sum_w=1.0,

@@ -32,7 +32,8 @@ class SampleConfig(Value):
     """One sample: `zero_bias`, `enhanced_bias`, or crossings that all hold an interaction of the process `name`.
 
     A process generates `interactions` of them and uses them in turn (0: as many as `events`). `regions` adds the 252
-    calorimeter regions.
+    calorimeter regions. With a `density`, of the `events` crossings that are made only about so many are kept in every
+    factor e of rate (`thinning`).
     """
 
     name: str
@@ -40,6 +41,7 @@ class SampleConfig(Value):
     interactions: int = Field(default=0, ge=0)
     content: Content = Content.JETS
     regions: bool = False
+    density: int = Field(default=0, ge=0)
 
     @field_validator("name")
     @classmethod

@@ -34,6 +34,8 @@ from trigforge.sim.collisions.workers import Workers, start_workers
 from trigforge.value import Value
 
 PART_EVENTS: Final = 30_000
+PART_SHARE: Final = 8
+"""So many times as many crossings go into a part if they are thinned."""
 SAMPLE_FILE: Final = "sample.json"
 LIBRARY: Final = "library"
 SCRATCH: Final = ".library-"
@@ -48,6 +50,9 @@ class Sample(Value):
     name: str
     title: str
     background: bool
+    crossings: int
+    """Made, of which `events` were kept."""
+
     events: int
     parts: int
     sum_w: float
@@ -179,8 +184,9 @@ def _run(workers: Workers, parts: Sequence[Part], meter: Meter) -> None:
 
 def _parts(config: CollisionConfig, sample: SampleConfig, stock: _Stock, folder: Path) -> list[Part]:
     """The pieces of a sample."""
-    starts = range(0, sample.events, PART_EVENTS)
-    spans = [Span(first, min(first + PART_EVENTS, sample.events), sample.events) for first in starts]
+    size = PART_EVENTS * (PART_SHARE if sample.density else 1)
+    starts = range(0, sample.events, size)
+    spans = [Span(first, min(first + size, sample.events), sample.events) for first in starts]
     pool = stock.primaries.get(sample.name)
     return [
         Part(config, sample, span, stock.folder, stock.pile_up, pool, folder / f"part-{number:05d}.parquet")
@@ -196,7 +202,8 @@ def _record(config: CollisionConfig, sample: SampleConfig, parts: Sequence[Part]
         name=sample.name,
         title=sample.title,
         background=sample.is_background,
-        events=sample.events,
+        crossings=sample.events,
+        events=sum(note["events"] for note in notes),
         parts=len(parts),
         sum_w=sum(note["sum_w"] for note in notes),
         sum_w2=sum(note["sum_w2"] for note in notes),

@@ -68,6 +68,14 @@ class Uses:
         a, b = self.start[first], self.start[last]
         return Uses(self.start[first : last + 1] - a, self.index[a:b], self.turn[a:b], self.mirror[a:b])
 
+    def of(self, crossings: Ints) -> Uses:
+        """Those of some crossings, which are numbered anew."""
+        counts = np.diff(self.start)[crossings]
+        ends = np.cumsum(counts)
+        place = np.arange(counts.sum()) + np.repeat(self.start[crossings] - ends + counts, counts)
+        start = np.concatenate([[0], ends]).astype(np.int64)
+        return Uses(start, self.index[place], self.turn[place], self.mirror[place])
+
     def owners(self) -> Ints:
         """The crossing of each use."""
         return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))

@@ -25,8 +25,9 @@ from trigforge.sim.collisions.mixing import Crossings, PileUp, Pool, Span, Uses
 from trigforge.sim.collisions.muons import level1_muons
 from trigforge.sim.collisions.offline import Tracks, offline_jets, rho_offline
 from trigforge.sim.collisions.overlay import overlay, overlay_neutral
+from trigforge.sim.collisions.thinning import thin
 
-BLOCK: Final = 250
+BLOCK: Final = 1000
 """Crossings that are in memory with all their towers at a time."""
 MANTISSA_BITS: Final = {"pt": 10, "mass": 8, "area": 8}
 ANGLE_STEP: Final = 1 / 256
@@ -63,14 +64,14 @@ def make_part(part: Part) -> None:
         reconstruct(library, crossings.part(first, min(first + BLOCK, len(crossings))), part.config, part.sample, rng)
         for first in starts
     ]
-    weight = crossings.weight
+    events = ak.concatenate(blocks)
+    weight = ak.to_numpy(events["weight"])
     notes = {
         "sample": part.config.key(part.sample),
-        "events": len(crossings),
+        "events": len(events),
         "sum_w": float(weight.sum()),
         "sum_w2": float((weight**2).sum()),
     }
-    events = ak.concatenate(blocks)
     write_events(part.file, ak.with_field(events, _numbers(part, events), "interaction"), notes)
 
 
@@ -97,11 +98,10 @@ def draw(part: Part, rng: np.random.Generator) -> Crossings:
 def reconstruct(
     library: Interactions, crossings: Crossings, config: CollisionConfig, sample: SampleConfig, rng: np.random.Generator
 ) -> ak.Array:
-    """Events of a few crossings."""
+    """Events of a few crossings, thinned if the sample is."""
     em, had = overlay(crossings, library, config.pulses, rng)
     calo, now = calo_objects(em, had), crossings.now
     columns: dict[str, Any] = {
-        "weight": crossings.weight,
         "interaction": leading(now, library),
         "nPU": np.maximum(np.diff(now.start) - 1, 0).astype(np.int32),
         "L1MET": _words(np.insert(calo.met, 1, 0, axis=1), units.CALO_ETA_LSB, CALO_PHI),
@@ -110,12 +110,16 @@ def reconstruct(
         "L1Mu": _muons(library, now, rng),
         "L1Jet": _lists(calo.jets, calo.jet_count),
     }
+    events = ak.Array(columns)
+    thinned = thin(events, crossings.weight, sample.density, rng)
+    kept, more = thinned.kept, {"weight": thinned.weight}
     if sample.regions:
-        columns["L1Region"] = ak.from_regular(ak.from_numpy(regions(em, had), regulararray=True))
+        more["L1Region"] = ak.from_regular(ak.from_numpy(regions(em[kept], had[kept]), regulararray=True))
     if sample.content is Content.JETS:
-        seeded = calo.jets[:, 0, 0] * units.PT_LSB_GEV >= max(config.hlt_seed_gev, units.PT_LSB_GEV)
-        columns |= _jets(library, now, em + had, seeded, config.jet_pt_min_gev)
-    return ak.Array(columns)
+        seeded = calo.jets[kept, 0, 0] * units.PT_LSB_GEV >= max(config.hlt_seed_gev, units.PT_LSB_GEV)
+        more |= _jets(library, now.of(kept), (em + had)[kept], seeded, config.jet_pt_min_gev)
+    chosen = events[kept]
+    return ak.zip({**{name: chosen[name] for name in columns}, **more}, depth_limit=1)
 
 
 def leading(uses: Uses, library: Interactions) -> npt.NDArray[np.int32]:
