@@ -62,10 +62,21 @@ def record(name: str, events: ak.Array) -> Sample:
     config = CollisionConfig(samples=(SampleConfig(name=name, events=len(events)),))
     weight = np.asarray(events["weight"])
     return Sample(
-        name=name, title=name, background=True, crossings=len(events), events=len(events), parts=1, sum_w=float(weight.sum()),
-        sum_w2=float((weight**2).sum()), cross_section_pb=7.9e10, hard_fraction=0.01, key="k", config=config,
-        version="0", revision="",
-    )  # fmt: skip
+        name=name,
+        title=name,
+        background=True,
+        crossings=len(events),
+        events=len(events),
+        parts=1,
+        sum_w=float(weight.sum()),
+        sum_w2=float((weight**2).sum()),
+        cross_section_pb=7.9e10,
+        hard_fraction=0.01,
+        key="k",
+        config=config,
+        version="0",
+        revision="",
+    )
 
 
 def points(edges: tuple[float, ...], values: tuple[float, ...]) -> tuple[Point, ...]:

@@ -154,6 +154,21 @@ def test_offline_jets_match_true_jets_of_the_primary_vertex_only(samples: dict[s
         assert np.hypot(away, ak.to_numpy(ak.flatten(matched.eta - truth.eta))).max() < 0.41
 
 
+def test_a_thinned_sample_has_the_same_means(samples: dict[str, ak.Array], folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "library", tmp_path / "library")
+    thinned = SampleConfig(name="enhanced_bias", events=6000, density=60)
+    record = simulate(CONFIG.model_copy(update={"samples": (thinned,)}), tmp_path)["enhanced_bias"]
+    events, natural = read_events(tmp_path / "enhanced_bias"), samples["zero_bias"]
+    assert record.crossings == 6000
+    assert record.events == len(events) < 1500
+    assert_allclose(record.sum_w, 1.0, atol=4 * np.sqrt(record.sum_w2))
+    assert ak.mean(ak.num(events.HLTJet)) > 0.5
+    for value in (lambda e: ak.num(e.L1Jet), lambda e: e.L1MET.pt, lambda e: e.nPU):
+        expected, spread = np.mean(ak.to_numpy(value(natural))), np.std(ak.to_numpy(value(natural)))
+        found = float(ak.sum(value(events) * events.weight) / ak.sum(events.weight))
+        assert_allclose(found, expected, atol=5 * spread * np.sqrt(record.sum_w2 + 1 / 300))
+
+
 TINY = CollisionConfig(
     soft_interactions=60,
     hard_interactions=20,
