@@ -14,8 +14,9 @@ from trigforge.units import crossing_rate_hz
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-WEIGHT_SUM_TOLERANCE = 0.05
-"""How far the sum of the weights of a background sample may be from one crossing."""
+WEIGHT_SUM_TOLERANCE = (0.05, 0.25)
+WEIGHT_SUM_SIGMAS = 5.0
+"""How far the sum of the weights of a background sample may be from one crossing: so many errors, within these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def check_weights(weights: npt.ArrayLike) -> FloatArray:
         bad = w[~np.isfinite(w) | (w < 0)][0]
         raise InputError(f"weights must be finite and not negative, not {float(bad)!r}")
     total = float(w.sum())
-    if abs(total - 1) > WEIGHT_SUM_TOLERANCE:
+    if abs(total - 1) > float(np.clip(WEIGHT_SUM_SIGMAS * np.sqrt(squared_sum(w)), *WEIGHT_SUM_TOLERANCE)):
         raise InputError(
             f"background weights must sum to 1 per crossing, not {total:.6g}; "
             "divide the weights of a part of a sample by their sum"

@@ -59,7 +59,7 @@ class Scored:
 
     background: ak.Array
     weights: FloatArray
-    """Of the background, summing to 1."""
+    """Of the background, summing to 1 but for statistics: scaled to 1 the few heavy soft crossings would move rates."""
     scores: IntArray
     signals: dict[str, ak.Array]
     signal_scores: dict[str, IntArray]
@@ -78,12 +78,10 @@ def score_samples(run: Run, contract: InputContract) -> Scored:
         return emulator(encode(contract, events))[:, 0]
 
     background = read_sample(run, BACKGROUND)
-    weights = ak.to_numpy(background["weight"]).astype(np.float64)
-    background = ak.with_field(background, weights / weights.sum(), "weight")
     signals = {name: read_sample(run, name) for name in signal_names(run)}
     return Scored(
         background=background,
-        weights=weights / weights.sum(),
+        weights=ak.to_numpy(background["weight"]).astype(np.float64),
         scores=score(background),
         signals=signals,
         signal_scores={name: score(events) for name, events in signals.items()},
