@@ -184,7 +184,10 @@ def test_emulate_scores_a_file_of_events(workshop: Workshop) -> None:
             "sample must be one of zero_bias, enhanced_bias, qcd",
         ),
         (("generate", "qcd", "--pileup", "300", "--out", "{dir}/s"), "pileup = 300.0: input should be less than or eq"),
-        (("generate", "qcd", "--constituents", "3", "--out", "{dir}/s"), "--constituents must come with jet_tagging"),
+        (
+            ("generate", "qcd", "--constituents", "3", "--out", "{dir}/s"),
+            "--constituents and --hdf5 must come with jet_tagg",
+        ),
         (("generate", "top_tagging", "--pileup", "3", "--out", "{dir}/s"), "must not come with top_tagging: its jets"),
         (("import", "{dir}/bad.toml", "--out", "{dir}/s"), "bad.toml"),
         (("import", "{dir}/none.root", "--out", "{dir}/s"), "none.root"),
@@ -271,6 +274,16 @@ def test_generate_makes_a_sample_and_keeps_it(tmp_path: Path) -> None:
     other = trigforge("generate", "a_to_4l", "-n", "31", "--pileup", "0", *out)
     assert other.returncode == 2
     assert "a_to_4l must be empty or hold the same sample, but it was made with other settings" in only_line(other)
+
+
+def test_labelled_jets_are_exported_in_the_public_layout(tmp_path: Path) -> None:
+    file = tmp_path / "jets.h5"
+    arguments = ("-n", "10", "-j", "1", "--out", str(tmp_path / "samples"), "--hdf5", str(file))
+    made = trigforge("generate", "top_tagging", *arguments)
+    assert made.returncode == 0, made.stderr
+    read = trigforge("import", str(file), "--out", str(tmp_path / "back"), "--json")
+    assert read.returncode == 0, read.stderr
+    assert json.loads(read.stdout) | {"events": 10, "format": "top-tagging"} == json.loads(read.stdout)
 
 
 def test_import_reads_a_file_of_another_format(public_data: Path, tmp_path: Path) -> None:

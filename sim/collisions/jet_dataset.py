@@ -16,7 +16,8 @@ from pydantic import Field, field_validator
 
 from trigforge import __version__
 from trigforge.errors import InputError
-from trigforge.events.labelled import read_notes, write_jets
+from trigforge.events.labelled import read_jets, read_notes, write_jets
+from trigforge.events.labelled_hdf5 import write_jet_tagging, write_top_tagging
 from trigforge.locks import locked
 from trigforge.sim.collisions.labelled import JET_TAGGING_SOURCES, TOP_TAGGING_SOURCES, JetSource, labelled_jets
 from trigforge.sim.collisions.meter import Meter, Update, ignore
@@ -155,3 +156,11 @@ def _exactly(source: JetSource, count: int, seed: Sequence[int], first: int) -> 
         jets = labelled_jets(source, EVENTS, (*seed, len(found))).jets
         found.append(ak.with_field(jets, jets.event + first + EVENTS * len(found), "event"))
     return ak.concatenate(found)[:count] if found else ak.Array([])
+
+
+def export_jets(folder: Path, file: Path) -> None:
+    """Write a finished sample as one HDF5 file in the layout of the public set of its name; all of it is in memory."""
+    sample = JetSample.load(folder / JET_SAMPLE_FILE)
+    jets = ak.concatenate([read_jets(part) for part in sorted(folder.glob("part-*.parquet"))])
+    write = write_jet_tagging if sample.name == "jet_tagging" else write_top_tagging
+    write(file, jets)

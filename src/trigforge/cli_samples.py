@@ -27,6 +27,7 @@ OUT = click.option(
 @click.option("--regions", is_flag=True, help="Keep the 18 x 14 calorimeter regions.")
 @click.option("--level1-only", is_flag=True, help="Keep Level-1 objects only, no jets of HLT, offline and truth.")
 @click.option("--constituents", type=int, help="Constituents of a labelled jet to keep.  [default: 150]")
+@click.option("--hdf5", type=click.Path(path_type=Path), help="Also write labelled jets in the public HDF5 layout.")
 @click.option("--config", "-c", type=click.Path(path_type=Path), help="TOML file of many samples instead of NAME.")
 @OUT
 @JSON
@@ -49,8 +50,8 @@ def _events(name: str | None, config: Path | None, out: Path, options: dict[str,
     """Simulate samples of events, and say what they are."""
     from trigforge.sim.collisions import CollisionConfig, Content, simulate
 
-    if options["constituents"] is not None:
-        raise InputError("--constituents must come with jet_tagging or top_tagging: events have no constituents")
+    if options["constituents"] is not None or options["hdf5"] is not None:
+        raise InputError("--constituents and --hdf5 must come with jet_tagging or top_tagging, not with events")
     if config is not None:
         chosen = CollisionConfig.load(config)
     else:
@@ -69,7 +70,7 @@ def _events(name: str | None, config: Path | None, out: Path, options: dict[str,
 
 def _jets(name: str | None, out: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Simulate labelled jets, and say what they are."""
-    from trigforge.sim.collisions.jet_dataset import JetConfig, simulate_jets
+    from trigforge.sim.collisions.jet_dataset import JetConfig, export_jets, simulate_jets
 
     if options["pileup"] is not None or options["regions"] or options["level1_only"]:
         raise InputError(f"--pileup, --regions and --level1-only must not come with {name}: its jets stand alone")
@@ -80,6 +81,9 @@ def _jets(name: str | None, out: Path, options: dict[str, Any]) -> dict[str, Any
     with reporter.stage("generate") as update:
         made = simulate_jets(JetConfig.parse(given, where="generate"), out, update)
     reporter.line(f"{out / made.name}: {made.jets} jets of {len(made.classes)} classes, {', '.join(made.classes)}")
+    if options["hdf5"] is not None:
+        export_jets(out / made.name, options["hdf5"])
+        reporter.line(f"{options['hdf5']}: the same jets in the layout of the public set")
     return {made.name: made.model_dump(mode="json")}
 
 

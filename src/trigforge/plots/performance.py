@@ -41,7 +41,8 @@ def roc_plot(results: Results, curve: Roc) -> Figure:
     """Signal efficiency against background efficiency and rate: the score, the baselines, the working point."""
     figure = new_figure(6.0)
     axes = figure.subplots()
-    signal_events = results.samples[curve.name].events
+    sample = results.samples.get(curve.name)
+    signal_events = sample.events if sample else 0
     _score_curve(axes, results, curve, signal_events)
     for i, baseline in enumerate(results.performance.baselines.get(curve.name, ())):
         style: dict[str, Any] = {"color": BASELINE_COLORS[i % 5], "linestyle": LINES[1:][i % 5], "linewidth": 1.4}
