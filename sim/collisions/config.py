@@ -69,7 +69,7 @@ class SampleConfig(Value):
 
 DEFAULT_SAMPLES: Final = (
     SampleConfig(name=ZERO_BIAS, events=100_000, content=Content.LEVEL1),
-    SampleConfig(name=ENHANCED_BIAS, events=150_000),
+    SampleConfig(name=ENHANCED_BIAS, events=400_000, density=1_300),
     *(
         SampleConfig(name=name, events=4_000, content=Content.LEVEL1)
         for name in ("a_to_4l", "lq_to_btau", "h_to_tautau", "hplus_to_taunu")
