@@ -107,11 +107,12 @@ def constituent_block(jets: ak.Array) -> Floats:
 
 
 def rotated(pt: Floats, eta: Floats, phi: Floats) -> tuple[Floats, Floats]:
-    """The coordinates `etarot`, `phirot` of constituents (n, slots), hardest first, as the set's software has them.
+    """The coordinates `etarot`, `phirot` of constituents (n, slots), hardest first, as a public script for the set has
+    them; that this script made the published files is inferred, not known.
 
     With η, φ relative to the hardest constituent, θ is 90° more than the angle of (pz, py) of the next hardest that is
     more than 0.1 away, or 0 without one; py' = c·py - s·pz and pz' = s·py - c·pz with c, s of θ, px kept, and η' is
-    mirrored if more pt lies at η < 0 than at η > 0. (A rotation would have + c·pz; the public files are not one.)
+    mirrored if more pt lies at η < 0 than at η > 0. (A rotation would have + c·pz.)
     """
     x, y = eta - eta[:, :1], wrapped(phi - phi[:, :1])
     px, py, pz = pt * np.cos(y), pt * np.sin(y), pt * np.sinh(x)
