@@ -121,10 +121,17 @@ class IntegerProgram:
         return json.loads(json.dumps(self.comb, cls=JSONEncoder))
 
 
+SAFE_WIDTH = 24
+"""Width up to which alkaid's second pass of interval arithmetic, in single precision, is exact."""
+
+
 def trace_program(
     inputs: Any, outputs: Any, types: Sequence[FixedType], provenance: Provenance | None = None
 ) -> IntegerProgram:
     """The program of symbolic outputs (alkaid `FVArray`) as a function of symbolic inputs of the given types."""
     from alkaid.trace import trace
+    from alkaid.trace.passes import optimize
 
-    return IntegerProgram(trace(inputs, outputs), tuple(types), provenance or Provenance())
+    comb = trace(inputs, outputs, optimize=False)
+    widest = max((sum(op.qint.kif) for op in comb.ops), default=0)
+    return IntegerProgram(optimize(comb, retrace=widest <= SAFE_WIDTH), tuple(types), provenance or Provenance())

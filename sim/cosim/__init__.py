@@ -1,4 +1,4 @@
-"""Co-simulation of generated RTL with cocotb on Verilator and Icarus Verilog, and the certificate of exactness."""
+"""Co-simulation of generated RTL with cocotb on Verilator, Icarus Verilog or GHDL, and the certificate of it."""
 
 from __future__ import annotations
 

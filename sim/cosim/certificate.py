@@ -117,7 +117,7 @@ class Certificate(Value):
         if self.latency_ns > budget_ns:
             raise CheckError(
                 f"the latency of {self.name!r} must be at most {budget_ns:g} ns, but {self.latency_clocks} clocks of "
-                f"{self.clock_ns:g} ns are {self.latency_ns:g} ns; raise logic_per_stage or the budget"
+                f"{self.clock_ns:g} ns are {self.latency_ns:g} ns; raise the budget or lower stages"
             )
 
 

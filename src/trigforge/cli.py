@@ -51,6 +51,21 @@ SAMPLES = click.option(
     help="Folder of samples from 'trigforge generate'; default: those that trigforge brings along.",
 )  # fmt: skip
 GENERATE = click.option("--generate", is_flag=True, help="Simulate fresh samples into the run's folder.")
+TARGETS = {"vitis": ("program",), "vivado": ("rtl",)}
+"""The stages that a vendor's tool builds upon."""
+TOOL = click.option(
+    "--tool", type=click.Choice(tuple(TARGETS)),
+    help="Build with this vendor's tool, which must be on PATH, and read its reports.",
+)  # fmt: skip
+MODEL = click.argument("model", type=click.Path(path_type=Path), required=False)
+INPUT = click.option("--input", help="Type of the model's input values, such as 'fixed<12,4,RND,SAT>'.")
+PRECISION = click.option("--precision", default="", help="Type of what the model leaves open (post-training).")
+SAMPLING = click.option("--sampling", default="", help="The layer of a VAE that samples; it becomes the mean.")
+ALLOW_WRAP = click.option("--allow-wrap", is_flag=True, help="Accept types that wrap for values that can occur.")
+EXPLAIN = click.option("--explain", is_flag=True, help="Say what every type loses, and the first layer that differs.")
+EXPORT = click.option(
+    "--to", "form", type=click.Choice(["qonnx", "onnx"]), help="Write the exact model as such a file too."
+)  # fmt: skip
 FRESH = click.option("--fresh", is_flag=True, help="Do every stage again, even if nothing changed.")
 
 
@@ -101,8 +116,6 @@ app.add_command(generate)
 app.add_command(import_file)
 app.add_command(validate)
 _stages(app, "train", "Train the recipe's model, quantised, on background only.", "model")
-_stages(app, "convert", "Convert the model with hls4ml and lower it to an integer program.", "program")
-_stages(app, "build", "Write the RTL and estimate its resources with Yosys.", "rtl", "estimate")
 _stages(app, "verify", "Prove trainer, csim, program, emulator and RTL equal.", "verify", redo=("verify",))
 _stages(app, "rates", "Count the trigger menu, the anomaly seed included.", "rates")
 _stages(app, "tla", "Write the trigger-level stream and account for rates and bytes.", "streams")
@@ -110,6 +123,61 @@ _stages(app, "search", "Fit the dijet mass spectrum of the trigger-level stream.
 _stages(app, "report", "Write summary.json and report.html.", "report", redo=("report",))
 _stages(calibrate, "thresholds", "Find the threshold that gives the target rate.", "thresholds")
 _stages(calibrate, "jets", "Derive the trigger's jet energy scale.", "jets")
+
+
+@app.command()
+@MODEL
+@OUT
+@INPUT
+@PRECISION
+@SAMPLING
+@ALLOW_WRAP
+@EXPLAIN
+@EXPORT
+@CONFIG
+@SAMPLES
+@GENERATE
+@RECIPE
+@PROJECTS
+@FRESH
+@JSON
+def convert(
+    model: Path | None, out: Path, projects: Path, fresh: bool, as_json: bool, explain: bool, form: str | None,
+    **chosen: Any,
+) -> None:  # fmt: skip
+    """Convert a model with hls4ml, lower it to an exact integer program and prove both equal.
+
+    MODEL is a saved model (.keras, .h5 of QKeras, .onnx) or the folder of a project; without it, the run's own model.
+    """
+    options = {key: chosen.pop(key) for key in ("input", "precision", "sampling", "allow_wrap")}
+    if model is not None:
+        from trigforge.cli_convert import convert_alone
+
+        convert_alone(model, out, as_json, explain, form, options)
+    elif explain or form or any(options.values()):
+        raise InputError("--explain, --to and the options of a model must be given with MODEL")
+    else:
+        bring_up(out, projects, chosen, ("program",), ALL if fresh else (), as_json)
+
+
+@app.command()
+@OUT
+@CONFIG
+@SAMPLES
+@GENERATE
+@RECIPE
+@PROJECTS
+@FRESH
+@TOOL
+@JSON
+def build(out: Path, projects: Path, fresh: bool, as_json: bool, tool: str | None, **chosen: Any) -> None:
+    """Write the RTL and estimate its resources with Yosys, or build with a vendor's tool."""
+    targets = TARGETS[tool] if tool else ("rtl", "estimate")
+    bring_up(out, projects, chosen, targets, ALL if fresh else (), as_json and not tool)
+    if tool:
+        from trigforge.cli_build import build_with
+
+        build_with(tool, out, projects, as_json)
 
 
 @app.command()

@@ -44,7 +44,7 @@ class Field(Value):
     high: int
     cyclic: bool = False
     offset: int = 0
-    shift: int = Spec(default=0, ge=-16, le=16)
+    shift: int = Spec(default=0, ge=-32, le=32)
 
     @model_validator(mode="after")
     def _range_fits_bits(self) -> Field:
@@ -84,6 +84,16 @@ class InputContract(Value):
         if len(set(names)) != len(names):
             raise ValueError(f"collection names must be unique, not {names}")
         return self
+
+    @classmethod
+    def of_type(cls, name: str, words: int, kind: FixedType) -> InputContract:
+        """The contract of a model that takes `words` mantissas of a fixed-point type as they are."""
+        low, high = (-(1 << (kind.width - 1)) if kind.signed else 0), kind.high
+        word = Field(
+            name="x", unit="", lsb=kind.lsb, bits=kind.width, signed=kind.signed, low=low, high=high,
+            shift=kind.fraction,
+        )  # fmt: skip
+        return cls(name=name, collections=(Collection(name="words", count=words, fields=(word,)),), model_input=kind)
 
     @property
     def fields(self) -> tuple[Field, ...]:

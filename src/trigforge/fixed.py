@@ -5,6 +5,7 @@ A value is a pair (mantissa, fraction bits): mantissa · 2^-fraction. Mantissas 
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +17,7 @@ from .value import Value
 
 IntArray = npt.NDArray[np.int64]
 
+TYPE_TEXT = re.compile(r"(?:ap_)?(u)?fixed<(\d+),(-?\d+)(?:,(?:AP_)?(\w+))?(?:,(?:AP_)?(\w+))?>")
 MAX_WIDTH = 62
 """Widest type: every intermediate then fits into int64."""
 
@@ -59,6 +61,18 @@ class FixedType(Value):
     integer: int = Field(ge=-64, le=64)
     rounding: Rounding = Rounding.TRN
     overflow: Overflow = Overflow.WRAP
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, data: Any) -> Any:
+        """The fields of a type written as in HLS: `[ap_][u]fixed<width,integer[,rounding[,overflow]]>`."""
+        if not isinstance(data, str):
+            return data
+        found = TYPE_TEXT.fullmatch(data.replace(" ", ""))
+        if found is None:
+            raise ValueError(f"a type must be written like 'fixed<16,6,RND,SAT>', not {data!r}")
+        modes = {"rounding": found[4] or "TRN", "overflow": found[5] or "WRAP"}
+        return {"signed": not found[1], "width": int(found[2]), "integer": int(found[3]), **modes}
 
     @model_validator(mode="after")
     def _one_bit_signed_is_empty_when_symmetric(self) -> FixedType:
@@ -116,9 +130,7 @@ class FixedType(Value):
             clipped: IntArray = np.clip(mantissa, self.low, self.high)
             return clipped
         masked: IntArray = mantissa & np.int64((1 << self.width) - 1)
-        if self.signed:
-            masked[masked > self.high] -= 1 << self.width
-        return masked
+        return np.where(masked > self.high, masked - (1 << self.width), masked)
 
 
 def _round(mantissa: IntArray, drop: npt.NDArray[Any], mode: Rounding) -> IntArray:

@@ -10,17 +10,18 @@ import awkward as ak
 import numpy as np
 
 from trigforge.contract import InputContract, level1_contract
-from trigforge.errors import CheckError, InputError
+from trigforge.errors import InputError
 from trigforge.events.files import PART
 from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.emulator import Emulator, compile_emulator
-from trigforge.firmware.hls import compile_csim, convert, load_csim
-from trigforge.firmware.lower import lower
+from trigforge.firmware.frontends.conversion import Conversion
+from trigforge.firmware.frontends.keras3 import convert_keras
+from trigforge.firmware.hls import compile_csim, load_csim
+from trigforge.firmware.lowering import lower
 from trigforge.firmware.program import IntegerProgram, Provenance
-from trigforge.firmware.rtl import read_rtl, write_rtl
+from trigforge.firmware.rtl import read_pipeline, read_rtl, write_rtl
 from trigforge.firmware.synthesis import estimate
 from trigforge.fixed import IntArray
-from trigforge.models.metrics import FloatArray
 from trigforge.models.recipe import find_recipe
 from trigforge.models.train import train
 from trigforge.models.trained import TrainedModel, load_trained
@@ -42,12 +43,11 @@ from trigforge.sim.cosim import LEVELS, Certificate, LevelResult, Vectors, compa
 from trigforge.sim.cosim import simulate as cosimulate
 from trigforge.ui import Update
 from trigforge.value import write_atomic
+from trigforge.words import words_of
 
 TOOLS: Final = ("alkaid", "cocotb", "hgq2", "hls4ml", "keras", "numpy", "tensorflow-cpu")
 HLS_MARKER: Final = "hls.digest"
 EMULATOR_REPEATS: Final = 200
-COMPARISON_BITS: Final = 16
-"""Trainer and csim are compared on a grid this many bits finer than the output's least significant bit."""
 
 
 def make_events(run: Run, update: Update) -> str:
@@ -91,7 +91,8 @@ def make_program(run: Run, update: Update) -> str:
     trained = load_trained(run.path("model"))
     project = run.config.project
     update(0.1, "hls4ml")
-    graph = convert(trained.keras, project.targets, run.build / "hls", project.top)
+    conversion = Conversion(project.top, run.build / "hls", trained.contract.model_input, project.targets)
+    graph = convert_keras(trained.keras, conversion).graph
     update(0.4, "g++ csim")
     compile_csim(graph)
     update(0.8, "lowering")
@@ -101,7 +102,7 @@ def make_program(run: Run, update: Update) -> str:
         contract_digest=trained.contract.digest,
         tools=tool_versions(),
     )
-    program = lower(graph, trained.contract, provenance)
+    program = lower(graph, trained.contract, provenance).program
     program.save(run.path("firmware", "program.json.gz"))
     write_atomic(run.build / HLS_MARKER, program.digest)
     return f"{len(program.circuit.nodes)} integer operations, score {program.outputs[0]}, digest {program.digest[:12]}"
@@ -111,8 +112,10 @@ def make_rtl(run: Run, update: Update) -> str:
     """Write the RTL."""
     update(0.1, "pipelining")
     design = write_rtl(load_program(run), run.config.project.targets, run.build / "rtl", run.config.project.top)
+    pipeline = read_pipeline(run.build / "rtl")
     return (
-        f"{design.inputs.bits} bits in, {design.outputs.bits} out, {design.latency_clocks} clocks: {run.build / 'rtl'}"
+        f"{design.inputs.bits} bits in, {design.outputs.bits} out, {pipeline.latency_clocks} clocks = "
+        f"{pipeline.latency_ns:g} ns, {pipeline.levels:.1f} logic levels estimated ({pipeline.delay_ns:.2f} ns)"
     )
 
 
@@ -173,26 +176,15 @@ def _software_levels(
 ) -> tuple[LevelResult, ...]:
     """The comparisons that need no simulator."""
     project, words = run.config.project, program(vectors.words)
-    csim = load_csim(run.build / "hls", project.top, len(program.inputs), len(program.outputs))
+    csim = load_csim(run.build / "hls", project.top, (len(program.inputs),), (len(program.outputs),))
     values = trained.contract.model_input.to_float(trained.contract.normalise(vectors.words))
-    trainer_words = _words_of(program, trained(vectors.words), "the trainer")
-    csim_words = _words_of(program, csim(values), "csim")
+    trainer_words = words_of(program, trained(vectors.words), "the trainer")
+    csim_words = words_of(program, csim(values), "csim")
     return (
         compare("trainer_vs_csim", trainer_words, csim_words, vectors.kinds),
-        compare("csim_vs_program", csim_words, _words_of(program, program.to_float(words), "program"), vectors.kinds),
+        compare("csim_vs_program", csim_words, words_of(program, program.to_float(words), "program"), vectors.kinds),
         compare("program_vs_emulator", words, emulator(vectors.words), vectors.kinds),
     )
-
-
-def _words_of(program: IntegerProgram, values: FloatArray, where: str) -> IntArray:
-    """Real outputs (n, outputs) as exact integers, on a grid finer than the program's so that differences show."""
-    fractions = np.array([t.fraction + COMPARISON_BITS for t in program.outputs])
-    scaled = np.ldexp(values, fractions)
-    mantissas: IntArray = np.rint(scaled).astype(np.int64)
-    if not np.array_equal(mantissas, scaled):
-        bad = values[mantissas != scaled].flat[0]
-        raise CheckError(f"every output of {where} must be a multiple of 2^-{fractions.max()}, not {bad!r}")
-    return mantissas
 
 
 def _emulator_speed(emulator: Emulator, words: IntArray) -> float:

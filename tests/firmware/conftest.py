@@ -3,53 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from small_model import Converted, small_contract, toy_words
 
-from trigforge.contract import Collection, InputContract, kinematics
-from trigforge.firmware.hls import Csim, compile_csim, convert
-from trigforge.firmware.lower import lower
-from trigforge.firmware.program import IntegerProgram
-from trigforge.firmware.project import Targets
-from trigforge.fixed import IntArray
+from trigforge.firmware.frontends.conversion import Conversion
+from trigforge.firmware.frontends.keras3 import convert_keras
+from trigforge.firmware.hls import compile_csim
+from trigforge.firmware.lowering import lower
 from trigforge.models.recipe import Quantisation, Recipe
 from trigforge.models.train import train
-from trigforge.models.trained import TrainedModel
-
-CALO = {"pt_bits": 10, "eta_max": 100, "eta_bits": 8, "eta_lsb": 0.0435, "phi_steps": 144}
-
-
-def small_contract() -> InputContract:
-    return InputContract(
-        name="small",
-        collections=(
-            Collection(name="L1MET", count=1, fields=kinematics(**{**CALO, "eta_max": 0})),
-            Collection(name="L1Jet", count=3, fields=kinematics(**CALO)),
-        ),
-    )
-
-
-def toy_words(contract: InputContract, events: int, seed: int) -> IntArray:
-    rng = np.random.default_rng(seed)
-    low, high = contract.limits()
-    spectrum = np.minimum(rng.exponential(25, (events, contract.words)), high)
-    uniform = rng.integers(low, high + 1, (events, contract.words))
-    is_pt = np.array([f.name == "pt" for f in contract.fields])
-    return np.where(is_pt, spectrum.astype(np.int64), uniform)
-
-
-@dataclass(frozen=True)
-class Converted:
-    trained: TrainedModel
-    graph: Any
-    csim: Csim
-    program: IntegerProgram
-    words: IntArray
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +35,8 @@ def converted(tmp_path_factory) -> Converted:
         quantisation=quantisation,
     )
     trained = train(recipe, fitted, words, np.ones(len(words)))
-    graph = convert(trained.keras, Targets(), tmp_path_factory.mktemp("hls") / "small", "small")
+    folder = tmp_path_factory.mktemp("hls") / "small"
+    graph = convert_keras(trained.keras, Conversion("small", folder, fitted.model_input)).graph
     low, high = fitted.limits()
     vectors = np.concatenate(
         [
@@ -79,4 +46,4 @@ def converted(tmp_path_factory) -> Converted:
             high[None],
         ]
     )
-    return Converted(trained, graph, compile_csim(graph), lower(graph, fitted), vectors)
+    return Converted(trained, graph, compile_csim(graph), lower(graph, fitted).program, vectors)

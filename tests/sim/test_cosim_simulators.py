@@ -8,10 +8,12 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trigforge.errors import InputError, MissingToolError
-from trigforge.sim.cosim import SimulatorName, available_simulators, find_simulator
+from trigforge.firmware.design import Port, RtlDesign, Word
+from trigforge.sim.cosim import Simulator, SimulatorName, available_simulators, find_simulator, simulate
 
 
 @pytest.fixture
@@ -115,6 +117,46 @@ def test_a_missing_or_old_icarus_is_named(tools: Path, tmp_path: Path) -> None:
     assert [s.name for s in available_simulators(tmp_path)] == [SimulatorName.VERILATOR]
 
 
+def test_a_missing_or_old_ghdl_is_named(tools: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingToolError, match=r"GHDL must be installed \(2\.0 or newer\), .* apt-get install ghdl"):
+        find_simulator("ghdl")
+    put(tools, "ghdl", "GHDL 1.0.0 (tarball) [Dunoon edition]")
+    with pytest.raises(
+        MissingToolError, match=r"GHDL must be 2\.0 or newer, but found 1\.0 at .*; apt-get install ghdl"
+    ):
+        find_simulator("ghdl")
+    put(tools, "ghdl", "GHDL 4.1.0 (4.1.0.r0.g1) [Dunoon edition]")
+    found = find_simulator("ghdl")
+    assert (found.name, found.version, found.label) == (SimulatorName.GHDL, (4, 1), "GHDL 4.1 (PATH)")
+    assert [s.name for s in available_simulators(tmp_path)] == [SimulatorName.VERILATOR, SimulatorName.GHDL]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "expected"),
+    [
+        ("ghdl", ".v", r"GHDL simulates vhdl only, but dut\.v of 'dut' is none; simulate it with verilator or icarus"),
+        (
+            "verilator",
+            ".vhd",
+            r"Verilator simulates verilog only, but dut\.vhd of 'dut' is none; simulate it with ghdl",
+        ),
+        (
+            "icarus",
+            ".vhd",
+            r"Icarus Verilog simulates verilog only, but dut\.vhd of 'dut' is none; simulate it with ghdl",
+        ),
+        ("ghdl", ".sdf", r"GHDL simulates vhdl only, but dut\.sdf of 'dut' is none; no simulator reads it"),
+    ],
+)
+def test_a_design_in_another_language_is_refused(name: str, suffix: str, expected: str, tmp_path: Path) -> None:
+    port = Port("p", (Word(1, False),))
+    design = RtlDesign((tmp_path / f"dut{suffix}",), "dut", "clk", port, port, 1)
+    simulator = Simulator(SimulatorName(name), (9, 0), tmp_path / name, "PATH")
+    with pytest.raises(InputError, match=expected):
+        simulate(design, np.zeros((1, 1), dtype=np.int64), simulator, tmp_path / "build")
+    assert not (tmp_path / "build").exists()
+
+
 def test_a_missing_compiler_is_named(tools: Path, tmp_path: Path) -> None:
     (tools / "c++").unlink()
     with pytest.raises(MissingToolError, match=r"c\+\+ must be on PATH for Verilator .*; apt-get install g\+\+"):
@@ -122,7 +164,7 @@ def test_a_missing_compiler_is_named(tools: Path, tmp_path: Path) -> None:
 
 
 def test_other_names_and_unwritable_caches_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a simulator must be one of verilator, icarus, not 'xsim'"):
+    with pytest.raises(InputError, match="a simulator must be one of verilator, icarus, ghdl, not 'xsim'"):
         find_simulator("xsim")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cache folder .* must be writable .*; set XDG_CACHE_HOME"):

@@ -1,0 +1,2 @@
+#pragma once
+#include <hls/ap_fixpt.hpp>
