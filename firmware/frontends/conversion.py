@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -108,8 +109,14 @@ def run_hls4ml(conversion: Conversion, framework: str, convert: Callable[[], Any
         raise
     except Exception as error:  # hls4ml raises whatever its parsers meet, plain Exception included
         shutil.rmtree(conversion.folder, ignore_errors=True)
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        reason = str(error).strip().splitlines() or [_place(error)]
         raise InputError(f"hls4ml cannot convert the {framework} model {conversion.name!r}: {reason[0]}") from error
+
+
+def _place(error: Exception) -> str:
+    """Where an error without a text was raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}: {frame.line}"
 
 
 def _require_own_name(conversion: Conversion, graph: Any) -> None:

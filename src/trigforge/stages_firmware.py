@@ -102,7 +102,9 @@ def make_program(run: Run, update: Update) -> str:
         contract_digest=trained.contract.digest,
         tools=tool_versions(),
     )
-    program = lower(graph, trained.contract, provenance).program
+    lowering = lower(graph, trained.contract, provenance)
+    lowering.require_no_wrap()
+    program = lowering.program
     program.save(run.path("firmware", "program.json.gz"))
     write_atomic(run.build / HLS_MARKER, program.digest)
     return f"{len(program.circuit.nodes)} integer operations, score {program.outputs[0]}, digest {program.digest[:12]}"

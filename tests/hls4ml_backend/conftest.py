@@ -91,3 +91,23 @@ def lossy(tmp_path_factory) -> Any:
         WRAPS,
     ]
     return graph
+
+
+@pytest.fixture
+def small() -> Any:
+    """Converts a model of three small layers with saturating types."""
+    import keras
+
+    keras.utils.set_random_seed(3)
+    names = ("first", "second", "third")
+    model = keras.Sequential([keras.Input((2,)), *(keras.layers.Dense(2, name=name) for name in names)])
+    config = hls4ml.utils.config_from_keras_model(
+        model, granularity="name", backend="trigforge", default_precision="fixed<8,4,RND,SAT>"
+    )
+    for name in names:
+        config["LayerName"][name]["Precision"] |= dict.fromkeys(("accum", "result"), "fixed<16,8,RND,SAT>")
+
+    def convert(**settings: Any) -> Any:
+        return hls4ml.converters.convert_from_keras_model(model, hls_config=config, backend="trigforge", **settings)
+
+    return convert

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_trace_gives_every_layer_as_csim_does(lossy: Any, hgq: tuple[Any, Any]) 
     assert set(traced) == set(layers)
     for name, values in traced.items():
         assert_array_equal(layers[name][0].ravel(), values)
-    graph.compile()
+    graph.write()  # without the traces
 
 
 def test_build_verifies_the_rtl_and_reports_in_hls4mls_keys(hgq: tuple[Any, Any]) -> None:
@@ -107,6 +108,21 @@ def test_build_verifies_the_rtl_and_reports_in_hls4mls_keys(hgq: tuple[Any, Any]
     assert json.loads((folder / "trigforge" / "report.json").read_text()) == report
     assert (folder / "trigforge" / "certificate.json").is_file()
     assert (folder / "firmware" / "model_1.cpp").is_file()
+
+
+def test_rtl_that_was_changed_fails_the_build_and_leaves_no_report(hgq: tuple[Any, Any]) -> None:
+    graph = hgq[1]
+    own = Path(graph.config.get_output_dir()) / "trigforge"
+    graph.build(synth=False, cosim=False, vectors=8)
+    top = own / "rtl" / "src" / "top_model_1.v"
+    text = top.read_text()
+    changed, count = re.subn(r"(model_out\[\d+:0\] <= )(INTERNAL)", r"\1~\2", text)
+    assert count == 1
+    top.write_text(changed)
+    with pytest.raises(CheckError, match=r"program_vs_rtl must agree on every word, but \d+ of \d+ differ"):
+        graph.build(synth=False, simulator="icarus", vectors=8)
+    assert not (own / "report.json").exists()
+    top.write_text(text)
 
 
 @LEAKY
@@ -168,26 +184,6 @@ def test_a_lowering_that_errs_is_caught_and_its_layer_named(
         r"\(random\), output 'third'\[0\]: csim .* the first layer that differs is 'second' \(Dense\), element 0",
     ):
         graph.compile()
-
-
-@pytest.fixture
-def small() -> Any:
-    """Converts a model of three small layers with saturating types."""
-    import keras
-
-    keras.utils.set_random_seed(3)
-    names = ("first", "second", "third")
-    model = keras.Sequential([keras.Input((2,)), *(keras.layers.Dense(2, name=name) for name in names)])
-    config = hls4ml.utils.config_from_keras_model(
-        model, granularity="name", backend="trigforge", default_precision="fixed<8,4,RND,SAT>"
-    )
-    for name in names:
-        config["LayerName"][name]["Precision"] |= dict.fromkeys(("accum", "result"), "fixed<16,8,RND,SAT>")
-
-    def convert(**settings: Any) -> Any:
-        return hls4ml.converters.convert_from_keras_model(model, hls_config=config, backend="trigforge", **settings)
-
-    return convert
 
 
 @LEAKY

@@ -62,6 +62,8 @@ def build_project(project: Project, steps: Steps) -> Report:
     if steps.reset:
         for name in BUILT:
             shutil.rmtree(project.own / name, ignore_errors=True)
+    for name in (REPORT_FILE, CERTIFICATE_FILE):
+        (project.own / name).unlink(missing_ok=True)
     design = project.rtl()
     stimuli = make_stimuli(project, steps.vectors)
     rows = bench_rows(project, stimuli)

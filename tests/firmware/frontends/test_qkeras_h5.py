@@ -24,7 +24,7 @@ from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.frontends.conversion import Conversion
 from trigforge.firmware.frontends.qkeras_activations import Staircase, activation_steps
 from trigforge.firmware.frontends.qkeras_h5 import convert_qkeras, plain_network, read_model
-from trigforge.firmware.frontends.qkeras_parameters import cast_values, read_type
+from trigforge.firmware.frontends.qkeras_parameters import Parameters, SavedLayer, cast_values, read_type
 from trigforge.firmware.frontends.qkeras_quantizers import read_quantizer
 from trigforge.firmware.frontends.qkeras_weights import quantise
 from trigforge.firmware.project import Precision
@@ -36,6 +36,7 @@ ZOO = Path(__file__).parents[2] / "qkeras_zoo"
 FROZEN = ZOO / "frozen" / "frozen.h5"
 EXACT = ("mlp", "signs", "powers", "curves", "sequence", "image", "folded", "merges", "normalised")
 KIND = FixedType(signed=True, width=9, integer=4, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)
+FOLDED = {"gamma": 1, "beta": 0.5, "moving_mean": 0, "moving_variance": 0.75}
 
 
 def built(name: str) -> Path:
@@ -271,3 +272,26 @@ def test_the_staircase_of_powers_of_two_is_the_weight_quantiser(saved):
 def test_doubtful_logarithms_are_refused():
     with pytest.raises(ExactnessError, match="which float32 cannot decide; train one more step"):
         quantise(read_quantizer("quantized_po2(4)", "here"), np.sqrt(np.array([2.0], dtype=np.float32)))
+
+
+def test_a_found_scale_counts_if_it_is_a_power_of_two():
+    weights = np.array([[0.75], [-0.6], [0.1], [0.0]])
+    found = quantise(read_quantizer("quantized_bits(3,0,alpha='auto')", "here"), weights)
+    assert_array_equal(found, [[0.75], [-0.5], [0.0], [0.0]])
+
+
+def test_folded_weights_on_the_edge_between_two_codes_are_refused():
+    """σ² + ε = 1: the kernel stays, and 1/32 is half a code, which one unit in the last place of 1/σ would move."""
+    arrays = {name: np.full(1, value, np.float32) for name, value in FOLDED.items()}
+    config = {"epsilon": 0.25, "use_bias": False, "kernel_quantizer": "quantized_bits(5,0,alpha=1)"}
+    config["bias_quantizer"] = "quantized_bits(5,0)"
+    for weight, exact in ((0.25, True), (1 / 32, False)):
+        layer = SavedLayer(
+            "folded", "QDenseBatchnorm", config, {**arrays, "kernel": np.full((1, 1), weight, np.float32)}
+        )
+        if exact:
+            kernel, bias = Parameters(Precision()).folded(layer)
+            assert (kernel.item(), bias.item()) == (0.25, 0.5)
+        else:
+            with pytest.raises(ExactnessError, match="its folded kernel must round to the same code"):
+                Parameters(Precision()).folded(layer)
