@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from trigforge.cli_samples import print_json
-from trigforge.conversion import REPORT_FILE, ConversionReport, ConvertedModel, convert_project, examine
+from trigforge.conversion import (
+    REPORT_FILE,
+    ConversionReport,
+    ConvertedModel,
+    conversion_vectors,
+    convert_project,
+    examine,
+)
 from trigforge.errors import CheckError, InputError
-from trigforge.firmware.export import export_onnx, export_qonnx
+from trigforge.firmware.export import check_exported, export_onnx, export_qonnx
 from trigforge.firmware.project import ModelFile, Project
 from trigforge.ui import Reporter
 
@@ -67,7 +74,9 @@ def describe(report: ConversionReport, *, explain: bool) -> list[str]:
 
 
 def _export(converted: ConvertedModel, out: Path, form: str) -> str:
+    """Write the model in another form, and execute that on the conversion's vectors: it must give the program's words."""
     target = out / f"{converted.project.name}.{form}.onnx"
     write = {"qonnx": export_qonnx, "onnx": export_onnx}[form]
     write(converted.source.graph, converted.contract, converted.lowering, target)
+    check_exported(target, converted.contract, converted.program, conversion_vectors(converted).words)
     return str(target)

@@ -99,11 +99,7 @@ def convert_project(project: Project, folder: Path, build: Path) -> ConvertedMod
 
 def examine(converted: ConvertedModel, *, explain: bool = False) -> ConversionReport:
     """Compare source, csim and program on random, corner and saturating vectors; with `explain`, layer by layer too."""
-    project, program = converted.project, converted.program
-    asked = project.verification
-    vectors = make_vectors(
-        *converted.contract.limits(), random=asked.random, saturating=asked.random // 4, seed=asked.seed
-    )
+    project, program, vectors = converted.project, converted.program, conversion_vectors(converted)
     inputs, words = converted.inputs(vectors), program(vectors.words)
     csim = words_of(program, converted.csim(inputs), "csim")
     levels = [compare("csim_vs_program", csim, words_of(program, program.to_float(words), "program"), vectors.kinds)]
@@ -124,6 +120,13 @@ def examine(converted: ConvertedModel, *, explain: bool = False) -> ConversionRe
         widths=converted.lowering.widths,
         divergence=_divergence(converted, vectors) if explain or not all(level.ok for level in levels) else None,
     )
+
+
+def conversion_vectors(converted: ConvertedModel) -> Vectors:
+    """The words on which a conversion is compared: random, corner, walking and saturating."""
+    asked = converted.project.verification
+    limits = converted.contract.limits()
+    return make_vectors(*limits, random=asked.random, saturating=asked.random // 4, seed=asked.seed)
 
 
 def _divergence(converted: ConvertedModel, vectors: Vectors) -> LayerDivergence | None:

@@ -181,7 +181,7 @@ def test_a_lowering_that_errs_is_caught_and_its_layer_named(
     with pytest.raises(
         CheckError,
         match=r"hls4ml's csim and the program must agree on every word, but \d+ of \d+ differ; first at event \d+ "
-        r"\(random\), output 'third'\[0\]: csim .* the first layer that differs is 'second' \(Dense\), element 0",
+        r"\(random\), output 'third'\[0\]: csim .*; first in layer 'second' \(Dense\), element 0 of event 0",
     ):
         graph.compile()
 

@@ -6,7 +6,6 @@ hls4ml finds it by the entry point `hls4ml.backends`. Nothing heavy is imported 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 __all__ = ["register"]
 
@@ -23,12 +22,6 @@ def register(register_backend: Callable[..., None], register_writer: Callable[..
     from trigforge.hls4ml_backend.writer import TrigforgeWriter
 
     if NAME.lower() not in get_available_backends():
-        _register(register_backend, register_writer, NAME, TrigforgeBackend, TrigforgeWriter)
+        register_writer(NAME, TrigforgeWriter)  # first: the backend looks it up when it is made
+        register_backend(NAME, TrigforgeBackend)
         extend_command_line()
-
-
-def _register(
-    register_backend: Callable[..., None], register_writer: Callable[..., None], name: str, backend: Any, writer: Any
-) -> None:
-    register_writer(name, writer)  # first: creating the backend looks it up
-    register_backend(name, backend)

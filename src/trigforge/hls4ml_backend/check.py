@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from trigforge.errors import CheckError
+from trigforge.firmware.divergence import first_divergence, program_layers
 from trigforge.firmware.emulator import Emulator
 from trigforge.firmware.hls import Csim
+from trigforge.fixed import IntArray
 from trigforge.hls4ml_backend.csim import Reals, trace_csim
 from trigforge.hls4ml_backend.files import Project, lower_graph
 from trigforge.hls4ml_backend.interface import to_reals
@@ -43,25 +45,14 @@ def check_emulator(project: Project, emulator: Emulator, stimuli: Stimuli) -> Le
     return level
 
 
-def first_layer(model: Any, reals: Reals, words: Any) -> str:
+def first_layer(model: Any, reals: Reals, words: IntArray) -> str:
     """Which layer differs first at one event, as the end of a message; nothing for a model linked from its folder."""
     if not hasattr(model, "graph"):
         return ""
     lowering, _ = lower_graph(model)
-    inside = lowering.inside()
-    values = to_reals(inside(words), inside, np.float64)[0]
-    traced, start = trace_csim(model, reals), 0
-    for layer in lowering.layers:
-        stop = start + layer.values.size
-        own, csim = values[start:stop], traced.get(layer.name)
-        start = stop
-        if csim is not None and not np.array_equal(own, csim):
-            element = int(np.argmax(own != csim))
-            return (
-                f"; the first layer that differs is {layer.name!r} ({layer.class_name}), element {element}: csim "
-                f"{csim[element]!r}, program {own[element]!r}"
-            )
-    return "; no layer that hls4ml traces differs"
+    csim = {name: values[None] for name, values in trace_csim(model, reals).items()}
+    found = first_divergence(csim, program_layers(lowering, words), lowering.layers)
+    return f"; first in {found}" if found else "; no layer that hls4ml traces differs"
 
 
 def _output(project: Project, index: int) -> str:
