@@ -74,7 +74,7 @@ def describe(report: ConversionReport, *, explain: bool) -> list[str]:
 
 
 def _export(converted: ConvertedModel, out: Path, form: str) -> str:
-    """Write the model in another form, and execute that on the conversion's vectors: it must give the program's words."""
+    """Write the model in another form and execute it on the conversion's vectors: it must give the program's words."""
     target = out / f"{converted.project.name}.{form}.onnx"
     write = {"qonnx": export_qonnx, "onnx": export_onnx}[form]
     write(converted.source.graph, converted.contract, converted.lowering, target)

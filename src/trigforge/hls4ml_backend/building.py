@@ -78,10 +78,6 @@ def build_project(project: Project, steps: Steps) -> Report:
         certificate = verify_rtl(project, design, stimuli, levels, steps.simulator)
         report |= {"CosimResults": rows} if rows else {}
         report["CosimReport"] = cosim_report(certificate)
-    if steps.synth:
-        report["CSynthesisReport"] = synthesis_report(project, design)
-    if steps.vsynth:
-        report["VivadoSynthReport"] = vivado_report(project, design)
     report["TrigforgeReport"] = {
         "Top": design.top,
         "Sources": [str(path) for path in design.sources],
@@ -89,8 +85,18 @@ def build_project(project: Project, steps: Steps) -> Report:
         "Mismatches": {level.name: level.mismatches for level in levels},
         "MayWrap": list(project.interface.may_wrap),
     }
-    write_atomic(project.own / REPORT_FILE, json.dumps(report, indent=1) + "\n")
+    save_report(project, report)  # mapping takes longest, and may fail
+    if steps.synth:
+        report["CSynthesisReport"] = synthesis_report(project, design)
+    if steps.vsynth:
+        report["VivadoSynthReport"] = vivado_report(project, design)
+    save_report(project, report)
     return report
+
+
+def save_report(project: Project, report: Report) -> None:
+    """Write the report where `hls4ml report` reads it."""
+    write_atomic(project.own / REPORT_FILE, json.dumps(report, indent=1) + "\n")
 
 
 def verify_rtl(
