@@ -98,7 +98,8 @@ def keras_layers(model: Any, graph: Any, values: FloatArray) -> dict[str, FloatA
     import keras
 
     pairs = dict(_last_nodes(model, graph))
-    outputs = [model.get_layer(name).output for name in pairs]
+    made = {node.operation.name: node.outputs[0] for nodes in model._nodes_by_depth.values() for node in nodes}
+    outputs = [made[name] for name in pairs]
     shape = model.inputs[0].shape[1:]
     results = keras.Model(model.inputs, outputs).predict(values.reshape(-1, *shape).astype(np.float32), verbose=0)
     results = results if isinstance(results, list | tuple) else [results]

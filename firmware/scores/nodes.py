@@ -14,6 +14,7 @@ from trigforge.firmware.lowering.symbols import FloatArray, Symbols, constant_fr
 from trigforge.fixed import FixedType
 
 MAX_TABLE_BITS = 14
+ENDINGS = ("Activation", "FixedPointQuantizer", "HardActivation", "ParametrizedActivation", "PReLU", "Softmax")
 Function = Callable[[FloatArray], FloatArray]
 
 
@@ -38,10 +39,11 @@ class GraphBuilder:
     prefix: str
 
     def tensor(self, name: str) -> Tensor:
-        """An existing layer's result, flattened; an unknown name raises `InputError`."""
+        """An existing layer's result, activated and quantised, flattened; an unknown name raises `InputError`."""
         if name not in self.graph.graph:
             known = ", ".join(self.graph.graph)
             raise InputError(f"a score must take layers of the model ({known}), not {name!r}")
+        name = self._end_of(name, name)
         node = self.graph.graph[name]
         variable = node.get_output_variable()
         size = int(np.prod(variable.shape))
@@ -49,6 +51,16 @@ class GraphBuilder:
         if len(variable.shape) == 1:
             return tensor
         return self._add("Reshape", "flat", {"target_shape": [size]}, (tensor,), tensor.kind, size)
+
+    def _end_of(self, name: str, layer: str) -> str:
+        """The last node of `layer` from node `name` on: activation and output quantiser are nodes of their own."""
+        following = (
+            node.name
+            for node in self.graph.graph.values()
+            if node.class_name in ENDINGS and list(node.inputs) == [name] and node.name.startswith(f"{layer}_")
+        )
+        end = next((found for found in following if not found.endswith("_iq")), None)
+        return name if end is None else self._end_of(end, layer)
 
     def difference(self, left: Tensor, right: Tensor) -> Tensor:
         """`left - right`; tensors of different sizes raise `InputError`."""

@@ -46,8 +46,8 @@ class ConversionReport(Value):
 
     @property
     def ok(self) -> bool:
-        """Whether every level agrees on every word."""
-        return all(level.ok for level in self.levels)
+        """Whether every level agrees on every word, and every layer that was compared."""
+        return self.divergence is None and all(level.ok for level in self.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def examine(converted: ConvertedModel, *, explain: bool = False) -> ConversionRe
         vectors=vectors.counts(),
         levels=tuple(levels),
         widths=converted.lowering.widths,
-        divergence=_divergence(converted, vectors) if explain or not all(level.ok for level in levels) else None,
+        divergence=_divergence(converted, vectors, explain or not all(level.ok for level in levels)),
     )
 
 
@@ -129,12 +129,15 @@ def conversion_vectors(converted: ConvertedModel) -> Vectors:
     return make_vectors(*limits, random=asked.random, saturating=asked.random // 4, seed=asked.seed)
 
 
-def _divergence(converted: ConvertedModel, vectors: Vectors) -> LayerDivergence | None:
-    """The first layer in which csim, or else the framework, differs from the program."""
+def _divergence(converted: ConvertedModel, vectors: Vectors, everywhere: bool) -> LayerDivergence | None:
+    """The first layer in which the framework, or, if asked for, csim differs from the program.
+
+    A score is no layer of the framework, but it is made of them; so they are always compared where there is one.
+    """
     few = vectors.thinned(EXPLAINED)
     inputs, inside = converted.inputs(few), program_layers(converted.lowering, few.words)
     layers, source = converted.lowering.layers, converted.source
-    found = first_divergence(csim_layers(source.graph, inputs), inside, layers)
+    found = first_divergence(csim_layers(source.graph, inputs), inside, layers) if everywhere else None
     if found is None and source.inside is not None:
         found = first_divergence(source.inside(inputs), inside, layers)
     return found
