@@ -151,7 +151,7 @@ def test_one_changed_bit_in_the_rtl_fails_verification_and_is_named(workshop: Wo
 
 def mutate(folder: Path) -> tuple[Path, str, str]:
     """A source, its text, and the text with the shift of its last two-term adder off by one bit."""
-    for source in sorted(folder.glob("logic*.v"), reverse=True):
+    for source in sorted(folder.glob("*_logic*.v"), reverse=True):
         text = source.read_text()
         found = list(re.finditer(r"shift_adder #\(((?:-?\d+,){6})(-?\d+),", text))
         if found:

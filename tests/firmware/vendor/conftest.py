@@ -44,7 +44,10 @@ def _spread_bits(model: Any, seed: int) -> None:
         bits = {v.path.rsplit("/", 1)[-1]: v for v in quantiser.quantizer.variables}
         integer = rng.integers(1, 4, bits["i"].shape)
         fraction = rng.integers(1, 6, bits["f"].shape)
-        fraction[0, :special] = (1 - integer[0] - np.asarray(bits["k"])[0])[:special] + [1, -1][:special]
+        signed = np.array(bits["k"])
+        signed[0, :special] = 0
+        fraction[0, :special] = 1 - integer[0, :special] + [0, -1][:special]
+        bits["k"].assign(signed)
         bits["i"].assign(integer.astype(np.float32))
         bits["f"].assign(fraction.astype(np.float32))
 
