@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -10,19 +9,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
 from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.frontends.conversion import FloatArray
 from trigforge.firmware.frontends.qkeras_quantizers import Quantizer, read_quantizer
 from trigforge.firmware.frontends.qkeras_weights import Float32Array, quantise
 from trigforge.firmware.project import Precision
-from trigforge.fixed import FixedType, Overflow, Rounding
+from trigforge.fixed import FixedType
 
 SHORT_BITS = 18
 """Widest grid on which a parameter without a quantiser is taken as it is."""
 
 QUANTIZERS = MappingProxyType({"depthwise_kernel": "depthwise_quantizer", "pointwise_kernel": "pointwise_quantizer"})
-TYPE = re.compile(r"(?:ap_)?(u?)fixed<\s*(\d+)\s*,\s*(-?\d+)\s*(?:,\s*(?:AP_)?(\w+)\s*)?(?:,\s*(?:AP_)?(\w+)\s*)?>")
 TRAINABLE = frozenset({"quantized_bits", "binary", "ternary"})
 """Kernel quantisers that QKeras sets to `alpha='auto_po2'` when none is given."""
 
@@ -63,20 +62,10 @@ class SavedLayer:
 
 def read_type(text: str, where: str) -> FixedType:
     """The type that text such as `ufixed<8,2,RND,SAT>` names."""
-    error = InputError(f"{where} must be a type such as 'fixed<16,6,RND,SAT>', not {text!r}")
-    match = TYPE.fullmatch(text.strip())
-    if match is None:
-        raise error
     try:
-        return FixedType(
-            signed=not match[1],
-            width=int(match[2]),
-            integer=int(match[3]),
-            rounding=Rounding(match[4] or "TRN"),
-            overflow=Overflow(match[5] or "WRAP"),
-        )
-    except ValueError:
-        raise error from None
+        return FixedType.model_validate(text)
+    except ValidationError:
+        raise InputError(f"{where} must be a type such as 'fixed<16,6,RND,SAT>', not {text!r}") from None
 
 
 def cast_values(values: npt.ArrayLike, kind: FixedType) -> FloatArray:

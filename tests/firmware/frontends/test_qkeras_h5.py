@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from exactness import check_exact
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -29,8 +30,6 @@ from trigforge.firmware.frontends.qkeras_quantizers import read_quantizer
 from trigforge.firmware.frontends.qkeras_weights import quantise
 from trigforge.firmware.project import Precision
 from trigforge.fixed import FixedType, Overflow, Rounding
-
-from .exactness import check_exact
 
 ZOO = Path(__file__).parents[2] / "qkeras_zoo"
 FROZEN = ZOO / "frozen" / "frozen.h5"
