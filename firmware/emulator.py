@@ -1,98 +1,126 @@
-"""`Emulator`: an `IntegerProgram` compiled to native code, events in SIMD lanes, threads over blocks of events."""
+"""`Emulator`: an `IntegerProgram` compiled to native code, events in SIMD lanes, threads over chunks of events."""
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import os
-import shutil
-import subprocess
-import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trigforge.errors import InputError, MissingToolError
-from trigforge.firmware.emit_c import c_source, lane_bits
+from trigforge.errors import InputError
+from trigforge.firmware.native import compiler_path, load_native, vector_code
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
 
-FLAGS = ("-O1", "-march=native", "-shared", "-fPIC", "-std=c++17", "-fwrapv")
-COMPILE_SECONDS = 300
+CHUNK = 1 << 16
+"""Events of a task of a thread."""
+
+BoolArray = npt.NDArray[np.bool_]
+ADMITTED = (np.int16, np.int32, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """Native code of a program; calling it gives the same words as calling the program."""
+    """A program as native code, or as NumPy code where `library` is None: calling both gives the program's words."""
 
     program: IntegerProgram
     library: Any
-    lane_bits: int
 
     def __call__(self, words: npt.ArrayLike, threads: int | None = None) -> IntArray:
-        """Output words (n, outputs) for input words (n, inputs); integer input of any layout is accepted."""
+        """Output words, int64 (n, outputs), for integer input words (n, inputs) of any type and layout.
+
+        Rows of int16 (int32 if an input needs more) are read as they are; `threads` is the number of cores by default.
+        Raises `InputError` naming the first event with a word outside its input's range.
+        """
+        array = self._checked(words)
+        out = np.empty((len(array), len(self.program.outputs)), dtype=np.int64)
+        self._map(array, lambda start, stop: self._evaluate(array, out, start, stop), threads)
+        return out
+
+    def decide(
+        self, words: npt.ArrayLike, thresholds: npt.ArrayLike, output: int = 0, threads: int | None = None
+    ) -> BoolArray:
+        """Trigger bits (n, thresholds): where the integer score, output number `output`, is at least a threshold."""
+        array, limits = self._checked(words), np.asarray(thresholds)
+        if limits.ndim != 1 or limits.dtype.kind not in "iu":
+            raise InputError(f"thresholds must be a list of integers, not {limits.dtype} of shape {limits.shape}")
+        if not 0 <= output < len(self.program.outputs):
+            raise InputError(f"output must be one of the program's {len(self.program.outputs)}, not number {output}")
+        bits = np.empty((len(array), len(limits)), dtype=np.bool_)
+
+        def task(start: int, stop: int) -> int:
+            scores = np.empty((stop - start, len(self.program.outputs)), dtype=np.int64)
+            bad = self._evaluate(array[start:stop], scores, 0, stop - start)
+            np.greater_equal(scores[:, output, None], limits, out=bits[start:stop])
+            return bad if bad < 0 else start + bad
+
+        self._map(array, task, threads)
+        return bits
+
+    def _checked(self, words: npt.ArrayLike) -> IntArray:
+        """The words in a type that the native code reads, without a copy if they have one."""
         given, width = np.asarray(words), len(self.program.inputs)
         if given.ndim != 2 or given.shape[1] != width or given.dtype.kind not in "iu":
             raise InputError(f"words must be integers of shape (n, {width}), not {given.dtype} of shape {given.shape}")
-        array = np.ascontiguousarray(given, dtype=np.int32)
-        if array.dtype.itemsize < given.dtype.itemsize and not np.array_equal(array, given):
-            raise InputError("words must fit into 32 bits; encode them with the contract")
-        out = np.empty((len(array), len(self.program.outputs)), dtype=np.int64)
-        workers = max(1, threads or os.cpu_count() or 1)
-        edges = np.linspace(0, len(array), workers + 1).astype(int)
-        with ThreadPoolExecutor(workers) as pool:
-            bad = list(pool.map(lambda span: self._run(array, out, *span), _pairs(edges)))
-        first = next((event for event in bad if event >= 0), None)
-        if first is not None:
-            raise InputError(
-                f"the words of event {first} must lie in the ranges of the program's inputs; "
-                "encode them with the contract"
-            )
-        return out
+        if given.dtype.isnative and given.dtype in ADMITTED and all(s % given.itemsize == 0 for s in given.strides):
+            return given
+        if given.dtype == np.uint64 and given.size and given.max() > np.iinfo(np.int64).max:
+            raise InputError("words must be in the ranges of the program's inputs, not above 2^63")
+        kind = next(t for t in ADMITTED if t is np.int64 or np.can_cast(given.dtype, t))
+        return given.astype(kind)
 
-    def _run(self, words: npt.NDArray[np.int32], out: IntArray, start: int, stop: int) -> int:
+    def _map(self, words: IntArray, task: Callable[[int, int], int], threads: int | None) -> None:
+        """Run a task over all chunks; the first event that one of them found out of range is an error."""
+        spans = [(start, min(start + CHUNK, len(words))) for start in range(0, len(words), CHUNK)]
+        workers = min(max(1, threads or os.cpu_count() or 1), len(spans))
+        if workers <= 1:
+            found = [task(*span) for span in spans]
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                found = list(pool.map(lambda span: task(*span), spans))
+        bad = next((event for event in found if event >= 0), None)
+        if bad is not None:
+            raise InputError(self._complaint(words[bad], bad))
+
+    def _evaluate(self, words: IntArray, out: IntArray, start: int, stop: int) -> int:
         """Evaluate events `start..stop`; the first of them with a word out of range, or -1."""
-        bad = self.library.run(words[start:].ctypes.data, stop - start, out[start:].ctypes.data)
-        return -1 if bad < 0 else start + int(bad)
+        chunk, results = words[start:stop], out[start:stop]
+        if self.library is None:
+            inside = self._inside(chunk)
+            if not inside.all():
+                return start + int(np.argmin(inside))
+            results[:] = self.program(chunk)
+            return -1
+        run = getattr(self.library, f"run_{chunk.dtype.name}")
+        steps = [stride // chunk.itemsize for stride in chunk.strides]
+        bad = int(run(chunk.ctypes.data, *steps, len(chunk), results.ctypes.data))
+        return bad if bad < 0 else start + bad
+
+    def _inside(self, words: IntArray) -> BoolArray:
+        low, high = (np.array([getattr(kind, end) for kind in self.program.inputs]) for end in ("low", "high"))
+        return np.asarray(((low <= words) & (words <= high)).all(axis=1))
+
+    def _complaint(self, words: IntArray, event: int) -> str:
+        kinds = enumerate(zip(words.tolist(), self.program.inputs, strict=True))
+        k, (word, kind) = next((k, (w, t)) for k, (w, t) in kinds if not t.low <= w <= t.high)
+        return (
+            f"word {k} of event {event} must be in {kind.low}..{kind.high}, the range of the program's input, "
+            f"not {word}; encode events with the contract"
+        )
 
 
 def compile_emulator(program: IntegerProgram, cache: Path) -> Emulator:
-    """Compile a program, or take it from the folder `cache`; safe when several processes compile at once."""
-    source = c_source(program.circuit, program.inputs)
-    key = hashlib.sha256("\0".join((source, *FLAGS, os.uname().nodename)).encode()).hexdigest()[:24]
-    library = cache / f"emulator-{key}.so"
-    if not library.is_file():
-        _compile(source, library)
-    loaded = ctypes.CDLL(str(library))
-    loaded.run.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
-    loaded.run.restype = ctypes.c_int64
-    return Emulator(program, loaded, lane_bits(program.circuit))
+    """The emulator of a program, its native code taken from the folder `cache` or compiled into it.
 
-
-def _compile(source: str, library: Path) -> None:
-    compiler = shutil.which("g++")
+    Several processes may compile at once. Without a C++ compiler on PATH the emulator runs in NumPy: slower, but it
+    gives the same words.
+    """
+    compiler = compiler_path()
     if compiler is None:
-        raise MissingToolError("g++ must be on PATH to compile the emulator; install it with 'apt install g++'")
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
-        code, built = Path(scratch) / "emulator.cpp", Path(scratch) / "emulator.so"
-        code.write_text(source)
-        result = subprocess.run(
-            [compiler, *FLAGS, "-o", str(built), str(code)],
-            capture_output=True,
-            text=True,
-            timeout=COMPILE_SECONDS,
-            check=False,
-        )
-        if result.returncode:
-            raise MissingToolError(f"g++ must compile the emulator, but: {result.stderr.strip().splitlines()[0]}")
-        built.replace(library)
-
-
-def _pairs(edges: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    return [(int(a), int(b)) for a, b in pairwise(edges) if b > a]
+        return Emulator(program, None)
+    return Emulator(program, load_native(vector_code(program).source(), compiler, cache))

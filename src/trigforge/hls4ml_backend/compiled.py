@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trigforge.errors import InputError
+from trigforge.errors import InputError, MissingToolError
 from trigforge.firmware.emulator import Emulator, compile_emulator
 from trigforge.hls4ml_backend.check import check_csim, check_emulator
 from trigforge.hls4ml_backend.csim import compile_library, load_csim
@@ -33,6 +33,8 @@ class Compiled:
 def compile_project(project: Project, model: Any) -> Compiled:
     """The compiled emulator of a project, equal to hls4ml's csim on the asked number of vectors, or `CheckError`."""
     emulator = compile_emulator(project.program, project.own)
+    if emulator.library is None:
+        raise MissingToolError("g++ must be on PATH to compile a library for hls4ml; install it with 'apt install g++'")
     asked = project.interface.settings.check_vectors
     if not asked:
         return Compiled(project.interface, emulator, Path(emulator.library._name))

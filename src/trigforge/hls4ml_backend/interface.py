@@ -18,7 +18,7 @@ from trigforge.hls4ml_backend.reals import Reals, mantissas
 from trigforge.value import Value
 
 MAX_WIDTH = 32
-"""Bits of an input with its sign: the emulator takes words as int32."""
+"""Bits of an input with its sign: words are held as int32."""
 
 Prediction = npt.NDArray[Any] | list[npt.NDArray[Any]]
 """hls4ml's: an array if the model has one output, else a list; without the axis of events if there is one event."""
