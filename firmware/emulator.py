@@ -17,7 +17,7 @@ from trigforge.firmware.native import compiler_path, load_native, vector_code
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
 
-CHUNK = 1 << 16
+CHUNK = 1 << 17
 """Events of a task of a thread."""
 
 BoolArray = npt.NDArray[np.bool_]
@@ -31,14 +31,20 @@ class Emulator:
     program: IntegerProgram
     library: Any
 
-    def __call__(self, words: npt.ArrayLike, threads: int | None = None) -> IntArray:
+    def __call__(self, words: npt.ArrayLike, threads: int | None = None, out: IntArray | None = None) -> IntArray:
         """Output words, int64 (n, outputs), for integer input words (n, inputs) of any type and layout.
 
         Rows of int16 (int32 if an input needs more) are read as they are; `threads` is the number of cores by default.
-        Raises `InputError` naming the first event with a word outside its input's range.
+        The result goes to `out` if that is given, which spares the pages of a new array. Raises `InputError` naming the
+        first event with a word outside its input's range.
         """
         array = self._checked(words)
-        out = np.empty((len(array), len(self.program.outputs)), dtype=np.int64)
+        shape = (len(array), len(self.program.outputs))
+        out = np.empty(shape, dtype=np.int64) if out is None else out
+        if out.shape != shape or out.dtype != np.int64 or not out.flags.c_contiguous or not out.flags.writeable:
+            raise InputError(
+                f"out must be a writeable C array of int64 of shape {shape}, not {out.dtype} of {out.shape}"
+            )
         self._map(array, lambda start, stop: self._evaluate(array, out, start, stop), threads)
         return out
 
@@ -114,13 +120,15 @@ class Emulator:
         )
 
 
-def compile_emulator(program: IntegerProgram, cache: Path) -> Emulator:
+def compile_emulator(program: IntegerProgram, cache: Path, *, portable: bool = False) -> Emulator:
     """The emulator of a program, its native code taken from the folder `cache` or compiled into it.
 
+    A portable one runs on every processor of this architecture, at run time with the widest vectors that it has: for a
+    `cache` that unlike machines share.
     Several processes may compile at once. Without a C++ compiler on PATH the emulator runs in NumPy: slower, but it
     gives the same words.
     """
     compiler = compiler_path()
     if compiler is None:
         return Emulator(program, None)
-    return Emulator(program, load_native(vector_code(program).source(), compiler, cache))
+    return Emulator(program, load_native(vector_code(program).source(), compiler, cache, portable=portable))

@@ -37,3 +37,14 @@ def assign_bits(model: Any, seed: int) -> None:
         if {"i", "f"} <= bits.keys() and np.prod(bits["i"].shape) > 1:
             bits["i"].assign(rng.integers(1, 4, bits["i"].shape).astype(np.float32))
             bits["f"].assign(rng.integers(0, 5, bits["f"].shape).astype(np.float32))
+
+
+def spread_statistics(model: Any, seed: int) -> None:
+    """Means, variances, scales, offsets and biases as training leaves them: neither 0 nor 1."""
+    rng = np.random.default_rng(seed)
+    for variable in model.weights:
+        name = variable.path.rsplit("/", 1)[-1]
+        if name == "moving_variance":
+            variable.assign(rng.uniform(0.3, 3, variable.shape))
+        elif name in ("moving_mean", "bn_gamma", "bn_beta", "bias"):
+            variable.assign(rng.normal(0.2, 0.8, variable.shape))

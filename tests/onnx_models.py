@@ -116,3 +116,44 @@ def vectors() -> ModelProto:
     mixed = b("MatMul", moved, b.weights((len(parts), 3), 0.25, 4), name="pointwise")
     mixed = b("Add", mixed, b.weights((3,), 2.0**-4, 6))
     return b.model((1, n), b("Flatten", mixed), joined)
+
+
+def codes() -> ModelProto:
+    """Scales that are no powers of two, one a tensor or a channel, by Quant and by QuantizeLinear; the last one is."""
+    b = Builder(7)
+
+    def linear(tensor: str, scale: float, dtype: Any) -> str:
+        zero = b.constant(0, dtype)
+        return b("DequantizeLinear", b("QuantizeLinear", tensor, scale, zero), scale, zero)
+
+    scales = np.array([0.1139, 0.0717, 0.1313, 0.0571]).reshape(4, 1, 1)
+    x = b.quant("x", 0.5437, 6)
+    bias = b.quant(b.constant(b.rng.normal(size=4)), np.float32(0.5437) * scales.ravel().astype(np.float32), 9)
+    x = b("Relu", b("Conv", x, b.weights((4, 3, 3), scales, 4), bias, pads=[1, 1], name="conv"))
+    x = b("MaxPool", b.quant(x, 0.7177, 4, signed=0), kernel_shape=[2], strides=[2])
+    x = b("Reshape", b("Transpose", x, perm=[0, 2, 1]), b.constant([1, 12], np.int64))
+    kernel = b("DequantizeLinear", b.constant(b.rng.integers(-7, 8, (12, 5)), np.int8), 0.0937, b.constant(0, np.int8))
+    x = b.quant(b("MatMul", x, kernel, name="hidden"), 3.1371, 4, narrow=1)
+    x = linear(b("Gemm", x, b.weights((3, 5), 0.125, 4), transB=1, name="head"), 0.3171, np.int8)
+    return b.model((1, 3, 6), b.quant(b("MatMul", x, b.weights((3, 2), 0.1733, 3)), 0.25, 6))
+
+
+def products() -> ModelProto:
+    """Products of two tensors, and parts of tensors that hold channels first and last."""
+    b = Builder(5)
+
+    def places(*values: int) -> str:
+        return b.constant(values, np.int64)
+
+    x = b.quant("x", 2.0**-2, 5)
+    x = b.quant(b("Conv", x, b.weights((4, 3, 2), 2.0**-2, 4), name="conv"), 0.25, 6)
+    second = b("Slice", x, places(1), places(2**31), places(1), places(2), name="every_second")
+    mirrored = b("Slice", x, places(0, -1), places(2**62, -(2**40)), places(0, 2), places(1, -1), name="mirrored")
+    chosen = b("Gather", x, places(2, 0, -1), axis=1, name="channels")
+    b.nodes.append(helper.make_node("Split", [chosen], ["left", "right"], axis=2, num_outputs=2, name="halves"))
+    matrix = b("MatMul", "left", b("Transpose", "right", perm=[0, 2, 1]), name="product")
+    total = b("Einsum", b.quant(matrix, 0.25, 8), "left", equation="bij, bik -> bkj", name="einsum")
+    column = b("Gather", x, b.constant(1, np.int64), axis=2, name="column")
+    row = b("Gather", x, b.constant(-1, np.int64), axis=1, name="row")
+    part = b("Slice", column, places(1), places(3), places(1), name="part")
+    return b.model((1, 3, 7), second, mirrored, total, column, row, part)

@@ -131,6 +131,16 @@ def test_the_next_run_keeps_every_stage(workshop: Workshop) -> None:
     assert len(re.findall(r"^\w+ +kept  ", result.stderr, re.MULTILINE)) == 12
 
 
+def test_convert_says_what_every_type_of_the_run_loses(workshop: Workshop) -> None:
+    result = trigforge("convert", *workshop.where, "--json")
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout)
+    assert said["conversion"] == json.loads((workshop.folder / "run/firmware/conversion.json").read_text())
+    assert {width["place"] for width in said["conversion"]["widths"]} >= {"accumulator", "result"}
+    assert all(level["mismatches"] == 0 for level in said["conversion"]["levels"])
+    assert said["conversion"]["program"][:12] in said["stages"]["program"]["text"]
+
+
 def test_one_changed_bit_in_the_rtl_fails_verification_and_is_named(workshop: Workshop) -> None:
     """The bench can fail: one bit of one constant or shift of the generated Verilog is flipped."""
     source, original, mutant = mutate(workshop.rtl)

@@ -1,7 +1,8 @@
-"""The frozen models: golden digests, and framework = csim = program = RTL on each."""
+"""The frozen models: golden digests, and framework = csim = program = emulator = RTL on each, as certified."""
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,20 +10,36 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from trigforge.conversion import ConvertedModel, examine
-from trigforge.errors import InputError
+from trigforge.conversion import ConvertedModel
+from trigforge.errors import CheckError, InputError
 from trigforge.firmware.frontends.conversion import FloatArray
 from trigforge.firmware.frontends.keras3_inference import load_keras
-from trigforge.firmware.rtl import read_rtl
 from trigforge.fixed import IntArray
-from trigforge.reference import GOLDEN_FILE, Golden, convert_reference, golden_of, main, reference_vectors
-from trigforge.sim.cosim import find_simulator, simulate
+from trigforge.reference import (
+    GOLDEN_FILE,
+    Golden,
+    certify_reference,
+    convert_reference,
+    golden_of,
+    main,
+    reference_vectors,
+    stored_certificate,
+)
+from trigforge.sim.cosim import Certificate, Divergence, find_simulator
+from trigforge.verification import CERTIFICATE_FILE, REQUIRED
 from trigforge.words import words_of
 
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
 NAMES = ("jets_qkeras", "regions_brevitas", "vae_l1", "vicreg_l1")
 OTHER_FRAMEWORKS = ("jets_qkeras", "regions_brevitas")
 """Whose own outputs are frozen in `framework.npz`: QKeras and the Brevitas module are not there at conversion."""
+FRAMEWORK_LEVELS = {
+    "jets_qkeras": ["framework_vs_program"],
+    "regions_brevitas": ["framework_vs_program", "source_vs_csim"],
+    "vae_l1": ["source_vs_csim"],
+    "vicreg_l1": [],
+}
+"""The score of `vicreg_l1` is no output of its framework, whose layers are compared instead."""
 SIMULATED = 60
 
 
@@ -53,10 +70,63 @@ def test_the_golden_file_is_reproduced(reference: Reference, tmp_path: Path) -> 
     assert reference.converted.project.name == golden.name == reference.folder.name
 
 
-def test_framework_csim_and_program_agree(reference: Reference) -> None:
-    report = examine(reference.converted)
-    assert report.ok, report.divergence
-    assert report.program == reference.found.program
+def test_the_stored_certificate_is_reproduced(reference: Reference, tmp_path: Path) -> None:
+    """All of it but the tools' versions; here the RTL is simulated on fewer vectors."""
+    stored = stored_certificate(reference.folder)
+    found = certify_reference(
+        reference.folder, reference.converted, reference.build, find_simulator("icarus"), SIMULATED
+    )
+    assert [level.name for level in stored.levels] == [*FRAMEWORK_LEVELS[reference.folder.name], *REQUIRED]
+    assert found.levels[:-1] == stored.levels[:-1]
+    full, few = stored.levels[-1], found.levels[-1]
+    outputs = len(reference.found.outputs)
+    assert (full.name, full.words, full.vectors) == (few.name, stored.events * outputs, stored.vectors)
+    assert few.vectors.keys() == full.vectors.keys()
+    assert few.words == sum(few.vectors.values()) * outputs >= 0.9 * SIMULATED * outputs
+    assert found.tools.keys() == stored.tools.keys()
+    same = {"levels": stored.levels, "tools": stored.tools}
+    assert found.model_copy(update=same) == stored
+    assert stored.latency_clocks == reference.found.latency_clocks
+    assert stored.digests["program"] == reference.found.program
+    assert stored.vectors == reference.found.vectors
+
+
+def test_a_stored_certificate_is_machine_independent(reference: Reference, tmp_path: Path) -> None:
+    stored = stored_certificate(reference.folder)
+    stored.save(tmp_path / CERTIFICATE_FILE)
+    text = (reference.folder / CERTIFICATE_FILE).read_text()
+    assert (tmp_path / CERTIFICATE_FILE).read_text() == text
+    assert "/" not in text
+    assert platform.node() not in text
+    assert "seconds" not in text
+
+
+REFUSED = {
+    "another program": ({"program": 64 * "0"}, {}, "must be of the program 000000000000, but it is of "),
+    "another contract": ({"contract": 64 * "1"}, {}, "must be of the contract 111111111111, but it is of "),
+    "a word differs": (
+        {},
+        {"mismatches": 1},
+        "program_vs_rtl must agree on every word, but 1 of 1943 differ",
+    ),
+    "a level is missing": ({}, None, "must hold the levels program_vs_rtl, but does not"),
+}
+
+
+@pytest.mark.parametrize(("golden", "rtl", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_stored_certificate_of_something_else_or_a_red_one_is_refused(tmp_path: Path, golden, rtl, message) -> None:
+    known = Golden.load(PROJECTS / "vae_l1" / GOLDEN_FILE)
+    stored = Certificate.load(PROJECTS / "vae_l1" / CERTIFICATE_FILE)
+    *software, last = stored.levels
+    first = Divergence(event=3, element=0, bit=2, expected=5, got=1, kind="corner") if rtl else None
+    levels = tuple(software) if rtl is None else (*software, last.model_copy(update={**rtl, "first": first}))
+    known.model_copy(update=golden).save(tmp_path / GOLDEN_FILE)
+    stored.model_copy(update={"levels": levels}).save(tmp_path / CERTIFICATE_FILE)
+    with pytest.raises(CheckError, match=message):
+        stored_certificate(tmp_path)
+
+
+def test_framework_and_program_agree(reference: Reference) -> None:
     vectors = reference_vectors(reference.converted).words
     if reference.folder.name in OTHER_FRAMEWORKS:
         frozen = np.load(reference.folder / "framework.npz")
@@ -70,15 +140,6 @@ def test_framework_csim_and_program_agree(reference: Reference) -> None:
     words = program(vectors)
     assert len(np.unique(words, axis=0)) > 100
     assert_array_equal(words_of(program, expected, "the framework"), words_of(program, program.to_float(words), "it"))
-
-
-def test_the_rtl_agrees(reference: Reference) -> None:
-    program, build = reference.converted.program, reference.build
-    design = read_rtl(program, build / "rtl", reference.converted.project.top)
-    vectors = reference_vectors(reference.converted).thinned(SIMULATED)
-    result = simulate(design, vectors.words, find_simulator("icarus"), build / "sim")
-    assert_array_equal(result.outputs, program(vectors.words))
-    assert (result.latency_clocks, result.ii) == (reference.found.latency_clocks, 1)
 
 
 def test_a_project_without_its_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

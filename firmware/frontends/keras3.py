@@ -17,8 +17,12 @@ from trigforge.firmware.frontends.conversion import (
     apply_precision,
     run_hls4ml,
 )
+from trigforge.firmware.frontends.onnx_tensors import constant_grid
 from trigforge.firmware.lowering.layer import result_type
 from trigforge.firmware.lowering.symbols import constant_fraction
+
+MAX_PARAMETER_BITS = 18
+"""Bits of the longest parameters without a quantiser that float32 sums of quantised values still hold."""
 
 
 def convert_keras(model: Any, conversion: Conversion) -> Source:
@@ -36,6 +40,8 @@ def convert_keras(model: Any, conversion: Conversion) -> Source:
         )
 
     refuse_ignored(model)
+    if quantised:
+        refuse_unquantised(model)
 
     def convert() -> Any:
         config = hls4ml.utils.config_from_keras_model(model, granularity="name", backend=conversion.backend)
@@ -68,6 +74,39 @@ def refuse_ignored(model: Any) -> None:
         way = getattr(layer, "interpolation", "nearest")
         if way != "nearest":
             raise ExactnessError(f"layer {layer.name!r}: interpolation must be 'nearest', not {way!r}; retrain with it")
+
+
+def refuse_unquantised(model: Any) -> None:
+    """Raise `ExactnessError` for Keras's own linear layers among quantised ones, unless their parameters are short."""
+    import keras
+
+    own = keras.layers
+    linear = (own.Dense, own.EinsumDense, own.Conv1D, own.Conv2D, own.DepthwiseConv1D, own.DepthwiseConv2D)
+    for layer in model._flatten_layers():
+        if type(layer).__module__.split(".")[0] != "keras":
+            continue
+        if isinstance(layer, own.BatchNormalization):
+            parameters = folded_normalisation(layer)
+        elif isinstance(layer, (*linear, own.SeparableConv1D, own.SeparableConv2D)):
+            parameters = [np.asarray(value, dtype=np.float64) for value in layer.get_weights()]
+        else:
+            continue
+        bits = max(constant_grid(values).bits for values in parameters)
+        if bits > MAX_PARAMETER_BITS:
+            raise ExactnessError(
+                f"the parameters of layer {layer.name!r} ({type(layer).__name__}) must lie on a grid of at most "
+                f"{MAX_PARAMETER_BITS} bits among quantised layers, not {bits}: no integer arithmetic repeats the "
+                f"rounding of float32 sums; use HGQ2's layers, such as Q{type(layer).__name__}"
+            )
+
+
+def folded_normalisation(layer: Any) -> list[FloatArray]:
+    """Scale and offset of a BatchNormalization: `γ / sqrt(σ² + ε)` and `β - µ · scale`."""
+    mean, variance = (np.asarray(v, dtype=np.float64) for v in (layer.moving_mean, layer.moving_variance))
+    gamma = np.asarray(layer.gamma, dtype=np.float64) if layer.scale else 1.0
+    beta = np.asarray(layer.beta, dtype=np.float64) if layer.center else 0.0
+    scale = gamma / np.sqrt(variance + layer.epsilon)
+    return [scale, beta - mean * scale]
 
 
 def is_quantised(model: Any) -> bool:

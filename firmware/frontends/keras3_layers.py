@@ -1,12 +1,15 @@
 """Keras 3 layers and quantisers that hls4ml 1.3 does not read, or reads wrongly.
 
-Importing this module registers the handlers through hls4ml's extension API, and its type inference of a quantiser anew.
+Importing this module registers the handlers through hls4ml's extension API, and in its place what is wrong in hls4ml's
+type inference of quantisers and outputs and in its fusion of BatchNormalization.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from hls4ml.converters.keras_v3.conv import ConvHandler
+from hls4ml.converters.keras_v3.core import ReLUHandler
 from hls4ml.converters.keras_v3.hgq2._base import QMergeHandler
 from hls4ml.converters.keras_v3.hgq2.einsum import QEinsumHandler
 from hls4ml.converters.keras_v3.hgq2.multi_head_attention import (
@@ -14,7 +17,9 @@ from hls4ml.converters.keras_v3.hgq2.multi_head_attention import (
     QMultiHeadAttentionHandler,
 )
 from hls4ml.converters.keras_v3.merge import MergeHandler
+from hls4ml.model.layers import DepthwiseConv1D, DepthwiseConv2D
 from hls4ml.model.optimizer.passes import bit_exact
+from hls4ml.model.optimizer.passes.bn_fuse import FuseBatchNormalization
 from hls4ml.model.optimizer.passes.hgq_proxy_model import FixedPointQuantizer
 
 from trigforge.errors import ExactnessError
@@ -30,6 +35,32 @@ class Concatenation(MergeHandler):  # type: ignore[misc]
         described: dict[str, Any] = super().handle(layer, in_tensors, out_tensors, cls_name)
         rank = len(out_tensors[0].shape)
         return {**described, "axis": layer.axis - rank if layer.axis > 0 else layer.axis}
+
+
+class Rectifier(ReLUHandler):  # type: ignore[misc]
+    """`ReLU` as what it is: hls4ml makes a comparison with 0 in `ap_ufixed<2,32>` of it, which csim gets wrong."""
+
+    handles = ("keras.src.layers.activations.relu.ReLU", "keras.src.layers.activations.leaky_relu.LeakyReLU")
+
+    def handle(self, layer: Any, in_tensors: Any, out_tensors: Any) -> tuple[dict[str, Any], ...]:
+        """hls4ml's description of the layer."""
+        (described,) = super().handle(layer, in_tensors, out_tensors)
+        if described.get("activ_param") == 0:
+            described = {**described, "class_name": "Activation", "activation": "relu"}
+        return (described,)
+
+
+class Separable(ConvHandler):  # type: ignore[misc]
+    """Separable convolutions, whose depthwise kernel hls4ml looks for under another name."""
+
+    handles = (
+        "keras.src.layers.convolutional.separable_conv1d.SeparableConv1D",
+        "keras.src.layers.convolutional.separable_conv2d.SeparableConv2D",
+    )
+
+    def load_weight(self, layer: Any, key: str) -> Any:
+        """A weight of the layer."""
+        return super().load_weight(layer, "depthwise_kernel" if key == "kernel" else key)
 
 
 class _OwnQuantisers:
@@ -114,5 +145,24 @@ def _keep_limits(layer: Any) -> Any:
         layer.SAT = overflow
 
 
+def _request_outputs_whole(layer: Any) -> Any:
+    """The bits of a layer's values that are used; hls4ml forgets that an output which feeds layers is read itself."""
+    if set(layer.outputs) & set(layer.model.outputs):
+        return bit_exact._maximum_kif_at_shape(bit_exact.get_output_shape(layer))
+    return REQUESTED(layer)
+
+
+def _fuses(fusion: Any, node: Any) -> bool:
+    """Whether hls4ml fuses a BatchNormalization; into a depthwise convolution or an output it does so wrongly."""
+    if not FUSES(fusion, node):
+        return False
+    before = node.get_input_node()
+    return not isinstance(before, DepthwiseConv1D | DepthwiseConv2D) and before.outputs[0] not in node.model.outputs
+
+
+FUSES = FuseBatchNormalization.match
+FuseBatchNormalization.match = _fuses
+REQUESTED = bit_exact.requested_kif
+bit_exact.requested_kif = _request_outputs_whole
 DELIVERED = bit_exact._produce_kif.dispatch(FixedPointQuantizer)
 bit_exact._produce_kif.register(FixedPointQuantizer, _keep_limits)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from trigforge.errors import InputError
+from trigforge.errors import ExactnessError, InputError
+from trigforge.firmware.frontends import onnx_einsum as sums
 from trigforge.firmware.frontends import onnx_elementwise as elementwise
 from trigforge.firmware.frontends import onnx_linear as linear
 from trigforge.firmware.frontends import onnx_quantisers as quantisers
@@ -26,6 +27,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "MatMul": linear.matmul,
         "Gemm": linear.gemm,
+        "Einsum": sums.einsum,
         "Conv": linear.convolution,
         "BatchNormalization": linear.batch_normalization,
         "MaxPool": windows.pooling,
@@ -47,6 +49,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         **dict.fromkeys(elementwise.TABLES, elementwise.table),
         "LeakyRelu": elementwise.leaky_relu,
         "Concat": shapes.concatenate,
+        "Gather": sums.gather,
+        "Slice": sums.slices,
+        "Split": sums.split,
         "Transpose": shapes.transpose,
         **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), shapes.reshape),
         **dict.fromkeys(("Identity", "Dropout", "Cast"), shapes.same),
@@ -79,6 +84,11 @@ def convert_onnx(model: Any, conversion: Conversion) -> Source:
     layers = LayerList(user_types(conversion, everywhere=not quantised))
     outputs = walk_graph(graph, layers, conversion.input_type)
     check_names(conversion, layers)
+    if layers.coded and layers.lossy:
+        raise ExactnessError(
+            f"the ONNX model {conversion.name!r} must have power-of-two scales where the precision types its layers, "
+            "since layers of other scales hold codes in units of their own; leave precision out"
+        )
 
     def convert() -> Any:
         return make_graph(layers, outputs, conversion)
@@ -137,6 +147,11 @@ def _output(walk: Walk, name: str) -> str:
     if name not in walk.tensors:
         raise InputError(f"output {name!r} of the ONNX model must depend on its input, not be a constant")
     tensor = walk.stored(walk.tensors[name], last=False)
+    if tensor.unit is not None:
+        raise ExactnessError(
+            f"output {name!r} of the ONNX model must be quantised with a power-of-two scale, not be multiples of "
+            f"{tensor.unit.flat[0]}; put a fixed-point quantiser last, such as Int8ActPerTensorFixedPoint"
+        )
     if walk.layers.layers[0]["name"] == tensor.layer:
         raise InputError(f"output {name!r} of the ONNX model must be computed, not be the input itself")
     return tensor.layer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +35,9 @@ MAX_TABLE_BITS = 14
 
 def relu(walk: Walk, node: Any) -> None:
     """`max(x, 0)`."""
-    walk.tensors[node.output[0]] = relu_layer(walk, node.name, walk.tensor(node))
+    tensor = walk.held(node)
+    result = relu_layer(walk, node.name, tensor)
+    walk.tensors[node.output[0]] = replace(result, unit=tensor.unit, slack=tensor.slack)
 
 
 def relu_layer(walk: Walk, name: str, tensor: Tensor) -> Tensor:

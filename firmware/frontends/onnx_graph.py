@@ -21,6 +21,7 @@ PASSED_ON = ("Identity", "Dropout", "Cast")
 MOVES = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 """Operators after which a quantised constant still is one."""
 CHUNK = 4096
+Constants = dict[str, np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class OnnxGraph:
     constants: dict[str, np.ndarray[Any, Any]]
     quantised: dict[str, str]
     """Constants that went through a quantiser, and what is wrong with its scale, if anything."""
+    units: dict[str, np.ndarray[Any, Any]]
+    """The scale of every element of such a constant, if something is."""
 
     @property
     def nodes(self) -> list[Any]:
@@ -82,8 +85,7 @@ def read_graph(model: Any) -> OnnxGraph:
     original = _load(model)
     with quiet():
         wrapper = with_batch(_prepared(original), 1)
-    constants, quantised = _folded(wrapper)
-    return OnnxGraph(wrapper, original, constants, quantised)
+    return OnnxGraph(wrapper, original, *_folded(wrapper))
 
 
 def _load(model: Any) -> Any:
@@ -200,12 +202,13 @@ def _constant_input(wrapper: Any, name: str) -> Any | None:
     return value
 
 
-def _folded(wrapper: Any) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
-    """The values of all constants, computed in the graph's arithmetic, and those that a quantiser made."""
+def _folded(wrapper: Any) -> tuple[Constants, dict[str, str], Constants]:
+    """The values of all constants, computed in the graph's arithmetic, those that a quantiser made, and their units."""
     from onnx import numpy_helper
 
     values = {i.name: numpy_helper.to_array(i) for i in wrapper.graph.initializer}
     quantised: dict[str, str] = {}
+    units: Constants = {}
     for node in wrapper.graph.node:
         output, given = node.output[0], [i for i in node.input if i]
         if node.op_type == "Shape":
@@ -214,9 +217,21 @@ def _folded(wrapper: Any) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, st
             values[output] = execute_node(wrapper, node, [values[i] for i in given])
             if node.op_type in QUANTISERS:
                 quantised[output] = _off_grid(node, values[node.input[1]])
+                if quantised[output] and node.op_type != "QuantizeLinear":
+                    units[output] = _scales(wrapper, node, [values[i] for i in given])
             elif given and given[0] in quantised and node.op_type in MOVES:
                 quantised[output] = quantised[given[0]]
-    return values, quantised
+                if given[0] in units:
+                    units[output] = execute_node(wrapper, node, [units[given[0]], *(values[i] for i in given[1:])])
+    return values, quantised, units
+
+
+def _scales(wrapper: Any, node: Any, inputs: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """The scale of every element that a quantiser of constants makes: what it makes of the code 1."""
+    if node.op_type != "DequantizeLinear":
+        return np.broadcast_to(inputs[1], inputs[0].shape)
+    zeros = [np.zeros_like(zero) for zero in inputs[2:]]
+    return execute_node(wrapper, node, [np.ones_like(inputs[0]), inputs[1], *zeros])
 
 
 def _off_grid(node: Any, scale: np.ndarray[Any, Any]) -> str:

@@ -25,6 +25,8 @@ CASTABLE = (
     "Conv2D",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Einsum",
+    "EinsumDense",
     "BatchNormalization",
     "Activation",
     "Merge",
@@ -58,6 +60,8 @@ class LayerList:
     """Constants without quantiser and without the user's type, by layer."""
     final: set[str] = field(default_factory=set)
     """Layers whose result type is a quantiser's."""
+    coded: bool = False
+    """Whether any layer holds codes whose unit is not a power of two."""
     lossy: bool = False
     """Whether a user's type is used anywhere: the result is then no longer the model's own arithmetic."""
 

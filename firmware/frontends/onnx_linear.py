@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from trigforge.errors import InputError
+from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.frontends.conversion import FloatArray
+from trigforge.firmware.frontends.onnx_codes import coded
+from trigforge.firmware.frontends.onnx_einsum import product
 from trigforge.firmware.frontends.onnx_tensors import Constant, Grid, Tensor
 from trigforge.firmware.frontends.onnx_walk import Walk, attribute, label, sums
 from trigforge.firmware.frontends.onnx_windows import Windows, windows_of
@@ -17,11 +19,14 @@ MAX_MATMUL_RANK = 3
 
 
 def matmul(walk: Walk, node: Any) -> None:
-    """`x @ W` with a constant matrix, on the last axis, and the bias that an `Add` behind it brings."""
+    """`x @ W` on the last axis, with the bias that an `Add` behind it brings; W a constant matrix or a tensor."""
+    if all(name in walk.tensors for name in node.input):
+        product(walk, node)
+        return
     weights = walk.required(node, 1, "right factor")
     if weights.values.ndim != 2:
         raise InputError(f"the right factor of {label(node)} must be a matrix, not of shape {weights.values.shape}")
-    tensor = walk.tensor(node)
+    tensor = walk.held(node)
     bias, output = walk.bias_after(node, weights.values.shape[1], len(tensor.shape))
     walk.tensors[output] = dense(walk, node, tensor, weights, bias)
 
@@ -29,25 +34,30 @@ def matmul(walk: Walk, node: Any) -> None:
 def gemm(walk: Walk, node: Any) -> None:
     """`alpha · x @ W + beta · b` with constant W and b."""
     weights, bias = walk.required(node, 1, "matrix"), walk.constant(node, 2)
-    if attribute(node, "transA", 0) or len(walk.tensor(node).shape) != 1:
+    tensor = walk.held(node)
+    if attribute(node, "transA", 0) or len(tensor.shape) != 1:
         raise InputError(f"{label(node)} must multiply a batch of vectors; give the matrix on the right")
-    matrix = weights.values.T if attribute(node, "transB", 0) else weights.values
-    scaled = replace(weights, values=matrix * attribute(node, "alpha", 1.0))
+    turned = attribute(node, "transB", 0)
+    matrix = weights.values.T if turned else weights.values
+    alpha = attribute(node, "alpha", 1.0)
+    unit = None if weights.unit is None else abs(alpha) * (weights.unit.T if turned else weights.unit)
+    scaled = replace(weights, values=matrix * alpha, unit=unit)
     output = node.output[0]
     if bias is None:
         bias, output = walk.bias_after(node, matrix.shape[1], 1)
     else:
         values = np.broadcast_to(bias.values * attribute(node, "beta", 1.0), (1, matrix.shape[1])).reshape(-1)
         bias = replace(bias, values=values)
-    walk.tensors[output] = dense(walk, node, walk.tensor(node), scaled, bias)
+    walk.tensors[output] = dense(walk, node, tensor, scaled, bias)
 
 
 def dense(walk: Walk, node: Any, tensor: Tensor, weights: Constant, bias: Constant | None) -> Tensor:
     """A Dense layer, or a convolution of width one over tensors of more axes."""
     tensor = walk.stored(tensor, last=False)
     layer = walk.layers.name(node.name)
-    matrix = walk.layers.constant(layer, "weight", weights)
-    offset = None if bias is None else walk.layers.constant(layer, "bias", bias)
+    codes = coded(walk, node, layer, tensor, weights, bias, axis=1)
+    matrix = walk.layers.constant(layer, "weight", codes.weights)
+    offset = None if codes.bias is None else walk.layers.constant(layer, "bias", codes.bias)
     n_in, n_out = matrix.shape
     rank = len(tensor.shape)
     if tensor.shape[-1] != n_in or rank > MAX_MATMUL_RANK:
@@ -66,13 +76,13 @@ def dense(walk: Walk, node: Any, tensor: Tensor, weights: Constant, bias: Consta
             "weight_data": matrix.reshape(*[1] * len(sides), n_in, n_out),
             "bias_data": offset,
         }
-    return walk.layers.add(layer, kind, [tensor], grid, attributes, accumulates=True)
+    return codes.of(walk.layers.add(layer, kind, [tensor], grid, attributes, accumulates=True), axis=-1)
 
 
 def convolution(walk: Walk, node: Any) -> None:
     """Conv over one or two axes with constant kernel; groups other than depthwise become zeros of a full kernel."""
     weights, bias = walk.required(node, 1, "kernel"), walk.constant(node, 2)
-    tensor = walk.stored(walk.tensor(node), last=True)
+    tensor = walk.stored(walk.held(node), last=True)
     group, channels = int(attribute(node, "group", 1)), tensor.shape[0]
     kernel = dilated(weights.values, attribute(node, "dilations"))
     if kernel.ndim not in (3, 4):
@@ -84,8 +94,10 @@ def convolution(walk: Walk, node: Any) -> None:
     if group > 1 and not depthwise:
         kernel = ungrouped(kernel, group)
     layer = walk.layers.name(node.name)
-    kernel = walk.layers.constant(layer, "weight", replace(weights, values=kernel))
-    offset = None if bias is None else walk.layers.constant(layer, "bias", bias)
+    unit = None if weights.unit is None else np.ones(kernel.shape) * _per_output(node, weights.unit)
+    codes = coded(walk, node, layer, tensor, replace(weights, values=kernel, unit=unit), bias, axis=0)
+    kernel = walk.layers.constant(layer, "weight", codes.weights)
+    offset = None if codes.bias is None else walk.layers.constant(layer, "bias", codes.bias)
     windows = windows_of(node, tensor.shape[1:], kernel.shape[2:])
     added = np.zeros(n_filt) if offset is None else offset
     grid = (
@@ -99,7 +111,16 @@ def convolution(walk: Walk, node: Any) -> None:
         attributes |= {"depthwise_data": np.swapaxes(data, -1, -2), "depth_multiplier": 1}
     else:
         attributes["weight_data"] = data
-    walk.tensors[output] = walk.layers.add(layer, name, [tensor], grid, attributes, accumulates=True)
+    result = walk.layers.add(layer, name, [tensor], grid, attributes, accumulates=True)
+    walk.tensors[output] = codes.of(result, axis=0)
+
+
+def _per_output(node: Any, unit: FloatArray) -> FloatArray:
+    """The scale of every filter, shaped to broadcast over its kernel."""
+    scales = unit.reshape(len(unit), -1)
+    if (scales != scales[:, :1]).any():
+        raise ExactnessError(f"the kernel of {label(node)} must have one scale, or one a filter")
+    return unit[(slice(None), *[slice(1)] * (unit.ndim - 1))]
 
 
 def ungrouped(kernel: FloatArray, group: int) -> FloatArray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.frontends.conversion import FloatArray
+from trigforge.firmware.frontends.onnx_codes import requantised
 from trigforge.firmware.frontends.onnx_tensors import Constant, Tensor
 from trigforge.firmware.frontends.onnx_walk import Walk, attribute, exact_zero, label, without_batch
 from trigforge.fixed import FixedType, Overflow, Rounding
@@ -34,32 +35,46 @@ def quant(walk: Walk, node: Any) -> None:
 
     With one scale and no zero point it is a cast; else a shift by powers of two, a cast to integers, and back.
     """
-    tensor = walk.tensor(node)
+    tensor = walk.held(node)
     scale, zero = (
         without_batch(walk.required(node, k, what).values, len(tensor.shape) + 1)
         for k, what in ((1, "scale"), (2, "zero point"))
     )
     bits = walk.required(node, 3, "bit width").values
-    check_scale(node, scale)
     if bits.size != 1 or float(bits.item()) != int(bits.item()) or (zero != np.rint(zero)).any():
         raise ExactnessError(
             f"{label(node)} must have one whole bit width and whole zero points, not {bits} and {zero}"
         )
     width, signed = int(bits.item()), bool(attribute(node, "signed", 1))
     if width == 1 and signed and not zero.any():
+        check_scale(node, scale)
+        walk.tensor(node)
         walk.tensors[node.output[0]] = bipolar(walk, node, tensor, scale)
         return
-    walk.tensors[node.output[0]] = quantised(walk, node, scale, zero, _integers(node, width, signed))
+    kind = _integers(node, width, signed)
+    fold = requantised if needs_codes(tensor, scale) else quantised
+    walk.tensors[node.output[0]] = fold(walk, node, tensor, scale, zero, kind)
+
+
+def needs_codes(tensor: Tensor, scale: FloatArray) -> bool:
+    """Whether a quantiser has a scale that is not a power of two, or its input has."""
+    return tensor.unit is not None or bool((np.frexp(scale)[0] != 0.5).any())
 
 
 def quantised(
-    walk: Walk, node: Any, scale: FloatArray, zero: FloatArray, kind: FixedType, *, whole_first: bool = False
+    walk: Walk,
+    node: Any,
+    tensor: Tensor,
+    scale: FloatArray,
+    zero: FloatArray,
+    kind: FixedType,
+    *,
+    whole_first: bool = False,
 ) -> Tensor:
     """A node's input divided by a power of two, shifted by its zero point, cast to whole numbers, and all that back.
 
     `whole_first`: rounded before the shift, which moves ties to the other neighbour for odd zero points.
     """
-    tensor = walk.tensor(node)
     if (scale == scale.flat[0]).all() and not zero.any():
         shifted = kind.model_copy(update={"integer": kind.integer + int(np.log2(scale.flat[0]))})
         return walk.cast(node.name, tensor, shifted, sole=_is_sole(walk, node))
@@ -90,14 +105,17 @@ def quantize_linear(walk: Walk, node: Any) -> None:
             f"{label(node)} must be followed by a DequantizeLinear alone, of the same scale and zero point"
         )
     scale, zero = (_along_axis(walk, node, c.values if c else np.zeros(1)) for c in parameters[0])
-    check_scale(node, scale)
     low, high = limits
     signed, width = low < 0, int(high - min(low, 0)).bit_length()
     overflow = Overflow.SAT_SYM if low == -high else Overflow.SAT
     kind = FixedType(signed=signed, width=width, integer=width, rounding=Rounding.RND_CONV, overflow=overflow)
     if (kind.low, kind.high) != (low, high):
         raise ExactnessError(f"{label(node)} must clip to the codes of a whole number of bits, not to {low}..{high}")
-    result = quantised(walk, node, scale, zero, kind, whole_first=True)
+    tensor = walk.held(node)
+    if needs_codes(tensor, scale):
+        result = requantised(walk, node, tensor, scale, zero, kind)
+    else:
+        result = quantised(walk, node, tensor, scale, zero, kind, whole_first=True)
     walk.tensors.update(dict.fromkeys([*made, follower.output[0]], result))
 
 
@@ -113,7 +131,7 @@ def _along_axis(walk: Walk, node: Any, values: FloatArray) -> FloatArray:
     """A constant a channel of QuantizeLinear, shaped to broadcast without the batch axis."""
     if values.size == 1:
         return values.reshape(1)
-    rank = len(walk.tensor(node).shape)
+    rank = len(walk.held(node).shape)
     shape = [1] * (rank + 1)
     shape[int(attribute(node, "axis", 1))] = -1
     return np.asarray(values.reshape(shape)[0], dtype=np.float64)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from trigforge.errors import InputError
+from trigforge.firmware.frontends.onnx_codes import one_unit
 from trigforge.firmware.frontends.onnx_tensors import Grid, Tensor
 from trigforge.firmware.frontends.onnx_walk import Walk, attribute, label, storage
 
@@ -20,20 +22,21 @@ def same(walk: Walk, node: Any) -> None:
 
 def reshape(walk: Walk, node: Any) -> None:
     """Reshape, Flatten, Squeeze and Unsqueeze of each event on its own."""
-    tensor = walk.stored(walk.tensor(node), last=False)
+    tensor = walk.stored(one_unit(node, walk.held(node)), last=False)
     shape = walk.graph.shape(node.output[0])
     if shape[0] != 1 or len(shape) < 2:
         raise InputError(f"{label(node)} must keep the batch axis first, not give {shape} for a batch of one")
     if shape[1:] != tensor.shape:
         layer = walk.layers.name(node.name)
         attributes = {"target_shape": list(shape[1:])}
-        tensor = walk.layers.add(layer, "Reshape", [tensor], tensor.grid.reshape(shape[1:]), attributes)
+        reshaped = walk.layers.add(layer, "Reshape", [tensor], tensor.grid.reshape(shape[1:]), attributes)
+        tensor = replace(reshaped, unit=tensor.unit, slack=tensor.slack)
     walk.tensors[node.output[0]] = tensor
 
 
 def transpose(walk: Walk, node: Any) -> None:
     """Transpose of the axes behind the batch."""
-    tensor = walk.stored(walk.tensor(node), last=False)
+    tensor = walk.stored(one_unit(node, walk.held(node)), last=False)
     rank = len(tensor.shape) + 1
     perm = list(attribute(node, "perm") or range(rank)[::-1])
     if perm[0] != 0 or rank - 1 > MAX_RANK:
@@ -43,7 +46,7 @@ def transpose(walk: Walk, node: Any) -> None:
     axes = tuple(p - 1 for p in perm[1:])
     shape = tuple(tensor.shape[a] for a in axes)
     moved = walk.permute(tensor, storage(tensor), shape, axes, "transposed", node.name)
-    walk.tensors[node.output[0]] = Tensor(moved.layer, tensor.grid.transpose(axes))
+    walk.tensors[node.output[0]] = replace(tensor, layer=moved.layer, grid=tensor.grid.transpose(axes))
 
 
 def concatenate(walk: Walk, node: Any) -> None:

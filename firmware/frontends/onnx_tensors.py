@@ -83,12 +83,16 @@ class Grid:
 class Tensor:
     """The output of an hls4ml layer.
 
-    `grid` has ONNX's order of axes (channels first) without the batch; `last`: the layer holds channels last.
+    `grid` has ONNX's order of axes (channels first) without the batch; `last`: the layer holds channels last. With a
+    `unit` the layer holds codes: the model's value is `unit` (one, or one a channel) times what the layer holds, but
+    for the roundoff of float32, which is at most `slack` units.
     """
 
     layer: str
     grid: Grid
     last: bool = False
+    unit: FloatArray | None = None
+    slack: float = 0.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,11 +102,15 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A constant; `quantised` ones lie on a binary grid by training, others say in `origin` why they do not."""
+    """A constant; `quantised` ones lie on a binary grid by training, others say in `origin` why they do not.
+
+    The values of a quantiser whose scale is not a power of two are whole multiples of `unit`, element by element.
+    """
 
     values: FloatArray
     quantised: bool = False
     origin: str = ""
+    unit: FloatArray | None = None
 
 
 def fraction_bits(values: FloatArray) -> int:

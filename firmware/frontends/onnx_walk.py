@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from trigforge.errors import InputError
+from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.frontends.conversion import FloatArray
 from trigforge.firmware.frontends.onnx_graph import OnnxGraph
 from trigforge.firmware.frontends.onnx_layers import LayerList
 from trigforge.firmware.frontends.onnx_tensors import Constant, Grid, Tensor, fraction_bits
 from trigforge.fixed import FixedType
+
+CODED = "MatMul, Gemm, Conv, Relu, MaxPool, Reshape, Flatten, Transpose and the next quantiser"
 
 
 @dataclass(slots=True)
@@ -25,7 +27,17 @@ class Walk:
     turned: dict[tuple[str, bool], Tensor] = field(default_factory=dict)
 
     def tensor(self, node: Any, index: int = 0) -> Tensor:
-        """A node's input that depends on the model's input."""
+        """A node's input that depends on the model's input, in the model's own unit."""
+        tensor = self.held(node, index)
+        if tensor.unit is not None:
+            raise ExactnessError(
+                f"what enters {label(node)} must be quantised with a power-of-two scale, not {tensor.unit.flat[0]}; "
+                f"values of other scales may only pass {CODED}"
+            )
+        return tensor
+
+    def held(self, node: Any, index: int = 0) -> Tensor:
+        """A node's input that depends on the model's input, perhaps in a unit of its own."""
         name = node.input[index]
         if name not in self.tensors:
             raise InputError(
@@ -41,7 +53,7 @@ class Walk:
             return None
         values = np.asarray(self.graph.constants[name], dtype=np.float64)
         origin = self.graph.quantised.get(name)
-        return Constant(values, quantised=origin == "", origin=origin or "")
+        return Constant(values, quantised=origin == "", origin=origin or "", unit=self.graph.units.get(name))
 
     def required(self, node: Any, index: int, what: str) -> Constant:
         """A node's constant input that must be there."""
@@ -58,9 +70,9 @@ class Walk:
         if key not in self.turned:
             axes = tuple(np.roll(range(len(tensor.shape)), -1 if last else 1).tolist())
             before = storage(tensor)
-            turned = Tensor(tensor.layer, tensor.grid, last)
+            turned = replace(tensor, last=last)
             self.turned[key] = self.permute(tensor, before, storage(turned), axes, "last" if last else "first")
-        return Tensor(self.turned[key].layer, tensor.grid, last)
+        return replace(tensor, layer=self.turned[key].layer, last=last)
 
     def permute(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.frontends.conversion import FloatArray
+from trigforge.firmware.frontends.onnx_codes import one_unit
 from trigforge.firmware.frontends.onnx_tensors import Grid, Tensor
 from trigforge.firmware.frontends.onnx_walk import Walk, attribute, label
 
@@ -87,11 +88,12 @@ def windows_of(node: Any, sides: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
 
 def pooling(walk: Walk, node: Any) -> None:
     """MaxPool and AveragePool; a mean must be over a power of two of values."""
-    tensor = walk.stored(walk.tensor(node), last=True)
+    largest = node.op_type == "MaxPool"
+    tensor = walk.stored(one_unit(node, walk.held(node)) if largest else walk.tensor(node), last=True)
     if attribute(node, "ceil_mode", 0) or set(attribute(node, "dilations") or [1]) != {1} or len(node.output) > 1:
         raise InputError(f"{label(node)} must have neither ceil_mode nor dilations nor indices; use plain windows")
     windows = windows_of(node, tensor.shape[1:], tuple(attribute(node, "kernel_shape")))
-    if node.op_type == "MaxPool":
+    if largest:
         walk.tensors[node.output[0]] = max_pool(walk, node, tensor, windows)
     else:
         count_pad = bool(attribute(node, "count_include_pad", 0))
@@ -132,7 +134,8 @@ def max_pool(walk: Walk, node: Any, tensor: Tensor, windows: Windows) -> Tensor:
     if float(tensor.grid.low.min()) >= 0 and any(map(any, windows.pads)):
         tensor, windows = padded(walk, node, tensor, windows)
     grid = Grid(low, high, tensor.grid.fraction)
-    return _pool(walk, node, "Max", tensor, windows, grid, {})
+    result = _pool(walk, node, "Max", tensor, windows, grid, {})
+    return replace(result, unit=tensor.unit, slack=tensor.slack)
 
 
 def average_pool(walk: Walk, node: Any, tensor: Tensor, windows: Windows, count_pad: bool = False) -> Tensor:
@@ -169,6 +172,7 @@ def padded(walk: Walk, node: Any, tensor: Tensor, windows: Windows) -> tuple[Ten
     grid = Grid(low, high, tensor.grid.fraction)
     name = walk.layers.name(f"{node.name}_padding")
     result = walk.layers.add(name, f"ZeroPadding{len(sides)}D", [tensor], grid, geometry)
+    result = replace(result, unit=tensor.unit, slack=tensor.slack)
     return result, Windows(sides, windows.kernel, windows.strides, ((0, 0),) * len(sides))
 
 

@@ -71,7 +71,8 @@ def parametrized_activation(node: Any, inputs: list[Symbols]) -> Outcome:
         case "leakyrelu":
             return Outcome(by_sign(values, scaled(values, parameter), values))
         case "thresholdedrelu":
-            return Outcome(by_sign(add_constants(-values, parameter), values, constants(0.0, values)))
+            kept = values.relu() if parameter >= 0 else values
+            return Outcome(by_sign(add_constants(-values, parameter), kept, constants(0.0, values)))
         case "elu":
             return _negative_table(node, "elu", values, values, parameter)
         case _:

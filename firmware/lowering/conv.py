@@ -39,6 +39,11 @@ def depthwise(node: Any, inputs: list[Symbols]) -> Outcome:
         )
     given = products(node, "weight")
     size = view.pixels.shape[1] * view.channels
+    if given.factors.size != size:
+        raise ExactnessError(
+            f"{label(node)} must have {size} weights, not {given.factors.size}; hls4ml fuses a BatchNormalization "
+            "behind it wrongly, quantise what is between them"
+        )
     weights = Products(_diagonal(given.factors, view), _diagonal(given.offsets, view), given.kind)
     values = view.cut(inputs[0], 0.0).reshape(-1, size)
     return weighted_sums(node, values, weights, _configured_size(node, size))

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 
 from trigforge.errors import ExactnessError
-from trigforge.firmware.lowering.layer import SEVERITY, Outcome, examine, label
+from trigforge.firmware.lowering.layer import SEVERITY, Outcome, examine, label, result_type
 from trigforge.firmware.lowering.symbols import Symbols, array_of, cast
 from trigforge.fixed import FixedType, Overflow, Rounding
 
 
 def fixed_point_quantizer(node: Any, inputs: list[Symbols]) -> Outcome:
-    """Every element cast to its own keep-negative, width and integer bits; no bits make it the constant 0."""
+    """Every element cast to its own keep-negative, width and integer bits; no bits make it the constant 0.
+
+    An output of the graph is what its array's type holds of that, which hls4ml narrows to what later layers use.
+    """
     (values,) = inputs
     try:
         rounding, overflow = Rounding(node.RND), Overflow(node.SAT)
@@ -30,4 +33,6 @@ def fixed_point_quantizer(node: Any, inputs: list[Symbols]) -> Outcome:
         widths.append(examine(node.name, "quantiser", value, kind))
     worst = max(widths, key=lambda w: SEVERITY[w.loss], default=None)
     quantised = array_of(np.array(results, dtype=object).reshape(values.shape), values)
+    if set(node.outputs) & set(node.model.outputs):
+        quantised = cast(quantised, result_type(node), label(node))
     return Outcome(quantised, () if worst is None else (worst,), final=True)

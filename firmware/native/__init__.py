@@ -2,6 +2,6 @@
 
 from trigforge.firmware.native.c_vector import VectorCode
 from trigforge.firmware.native.code import vector_code
-from trigforge.firmware.native.compile import compiler_path, load_native
+from trigforge.firmware.native.compile import compiler_path, load_native, load_roofs
 
-__all__ = ["VectorCode", "compiler_path", "load_native", "vector_code"]
+__all__ = ["VectorCode", "compiler_path", "load_native", "load_roofs", "vector_code"]

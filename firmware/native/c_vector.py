@@ -25,6 +25,8 @@ class VectorCode:
     circuit: Circuit
     types: tuple[FixedType, ...]
     word: int
+    lanes: tuple[int, ...]
+    """The lane of every node of the circuit."""
 
     def source(self) -> str:
         """The source; it exports `run_int16`, `run_int32` and `run_int64`."""
@@ -81,25 +83,33 @@ class VectorCode:
         yield "}"
 
     def _functions(self) -> Iterator[str]:
-        count = len(self.schedule.instructions)
+        count, lines = len(self.schedule.instructions), len(self.types) * self.word // self.schedule.least + 1
         chunks = [range(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
         kept = self._kept(chunks)
         yield "namespace {"
+        yield "// Line LINE of the words of the next block, fetched while this one is computed."
+        yield "template <int LINE> inline void prefetch(const char *ahead) {"
+        yield "    if (64 * LINE < EVENTS * INPUTS * int(sizeof(word_t)) + 64) __builtin_prefetch(ahead + 64 * LINE);"
+        yield "}"
         yield "struct Kept {"
         for lane in (8, 16, 32, 64):
             number = sum(self.schedule.instructions[i].expression.lane == lane for i in kept)
             yield f"    v{lane} k{lane}[{max(number, 1)}];"
         yield "};"
         for number, chunk in enumerate(chunks):
-            yield f"__attribute__((noinline)) void part{number}(const word_v (*x)[PIECES], Kept &kept) {{"
+            yield "__attribute__((noinline))"
+            yield f"void part{number}(const word_v (*x)[PIECES], Kept &kept, const char *ahead) {{"
             for index in chunk:
+                line = index * lines // count
+                if line != (index - 1) * lines // count:
+                    yield f"    prefetch<{line}>(ahead);"
                 yield "    " + self._statement(index, chunk, kept)
                 if index in kept:
                     yield f"    kept.{kept[index]} = n{index};"
             yield "}"
-        yield "inline void evaluate(const word_v (*x)[PIECES], int64_t *out) {"
+        yield "inline void evaluate(const word_v (*x)[PIECES], int64_t *out, const char *ahead) {"
         yield "    Kept kept;"
-        yield from (f"    part{number}(x, kept);" for number in range(len(chunks)))
+        yield from (f"    part{number}(x, kept, ahead);" for number in range(len(chunks)))
         yield from self._stores(kept)
         yield "}"
         yield "}"

@@ -14,6 +14,5 @@ def vector_code(program: IntegerProgram, least: int | None = None) -> VectorCode
     source = Source(with_outputs(program.circuit), program.inputs)
     lanes = choose_lanes(source) if least is None else narrowest_lanes(source, least)
     nodes = [translate(index, source, lanes) for index in range(len(source.formats))]
-    return VectorCode(
-        schedule(nodes, source.results, source.input_lane), source.circuit, source.types, source.input_lane
-    )
+    ordered = schedule(nodes, source.results, source.input_lane)
+    return VectorCode(ordered, source.circuit, source.types, source.input_lane, lanes)

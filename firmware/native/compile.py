@@ -9,14 +9,20 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from importlib import resources
 from pathlib import Path
 
 from trigforge.errors import MissingToolError
 
-FLAGS = ("-O1", "-march=native", "-shared", "-fPIC", "-std=c++17", "-fwrapv", "-fvisibility=hidden")
+FLAGS = ("-O1", "-fPIC", "-std=c++17", "-fwrapv", "-fvisibility=hidden")
 """With -O1 only: code without loops gains nothing from more, but takes several times longer to compile."""
+VARIANTS = {
+    "x86_64": {
+        "avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"), "avx2": ("-mavx2",), "baseline": (),
+    },
+}  # fmt: skip
+"""Flags of the variants of a portable library, by architecture; others have what all their processors have."""
 COMPILE_SECONDS = 600
-INTEGERS = ("int16", "int32", "int64")
 
 
 def compiler_path() -> str | None:
@@ -24,37 +30,73 @@ def compiler_path() -> str | None:
     return shutil.which("g++")
 
 
-def load_native(source: str, compiler: str, cache: Path) -> ctypes.CDLL:
-    """The compiled source, from the folder `cache` if it is there for this compiler and this processor.
+def load_native(source: str, compiler: str, cache: Path, *, portable: bool = False) -> ctypes.CDLL:
+    """The compiled emulator, from the folder `cache` if it is there for this compiler and this processor.
 
-    Raises `MissingToolError` with the compiler's first complaint.
+    A portable one holds code for several processors of the architecture and chooses when it is called. Raises
+    `MissingToolError` with the compiler's first complaint.
     """
-    identity = "\0".join((source, *FLAGS, _version(compiler), _processor()))
-    path = cache / f"emulator-{hashlib.sha256(identity.encode()).hexdigest()[:24]}.so"
-    if not path.is_file():
-        _compile(source, compiler, path)
-    library = ctypes.CDLL(str(path))
-    for name in INTEGERS:
-        run = getattr(library, f"run_{name}")
-        run.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
-        run.restype = ctypes.c_int64
+    library = _load(source, compiler, cache, portable=portable)
+    for name in ("run_int16", "run_int32", "run_int64"):
+        _declare(library, name, ctypes.c_void_p, *[ctypes.c_int64] * 3, ctypes.c_void_p)
     return library
 
 
-def _compile(source: str, compiler: str, library: Path) -> None:
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
-        code, built = Path(scratch) / "emulator.cpp", Path(scratch) / "emulator.so"
-        code.write_text(source)
-        command = [compiler, *FLAGS, "-o", str(built), str(code)]
-        try:
-            result = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            raise MissingToolError(f"g++ must compile the emulator within {COMPILE_SECONDS} s, but did not") from None
-        if result.returncode:
-            complaint = next((line for line in result.stderr.splitlines() if "error" in line), "no message")
-            raise MissingToolError(f"g++ must compile the emulator, but: {complaint.strip()}; use g++ 12 or newer")
-        built.replace(library)
+def load_roofs(compiler: str, cache: Path) -> ctypes.CDLL:
+    """Compiled loops of nothing but additions, `additions(rounds)`, and of nothing but reads, `read_all(p, n)`."""
+    package = resources.files(__package__)
+    library = _load("".join((package / name).read_text() for name in ("vectors.hpp", "roofs.cpp")), compiler, cache)
+    _declare(library, "vector_bytes")
+    _declare(library, "additions", ctypes.c_int64)
+    _declare(library, "read_all", ctypes.c_void_p, ctypes.c_int64)
+    return library
+
+
+def _declare(library: ctypes.CDLL, name: str, *arguments: type) -> None:
+    function = getattr(library, name)
+    function.argtypes, function.restype = arguments, ctypes.c_int64
+
+
+def _load(source: str, compiler: str, cache: Path, *, portable: bool = False) -> ctypes.CDLL:
+    machine = "portable" if portable else _processor()
+    identity = "\0".join((source, *FLAGS, _version(compiler), platform.machine(), machine))
+    path = cache / f"emulator-{hashlib.sha256(identity.encode()).hexdigest()[:24]}.so"
+    if not path.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            build = _build_portable if portable else _build
+            build(source, compiler, Path(scratch)).replace(path)
+    return ctypes.CDLL(str(path))
+
+
+def _build(source: str, compiler: str, folder: Path) -> Path:
+    (folder / "emulator.cpp").write_text(source)
+    _compile(compiler, folder, "-march=native", "-shared", "-o", "emulator.so", "emulator.cpp")
+    return folder / "emulator.so"
+
+
+def _build_portable(source: str, compiler: str, folder: Path) -> Path:
+    (folder / "emulator.cpp").write_text(source)
+    (folder / "dispatch.cpp").write_text((resources.files(__package__) / "dispatch.cpp").read_text())
+    variants = VARIANTS.get(platform.machine(), {"baseline": ()})
+    for name, flags in variants.items():
+        _compile(compiler, folder, *flags, f"-DVARIANT={name}", "-c", "-o", f"{name}.o", "emulator.cpp")
+    objects = [f"{name}.o" for name in variants]
+    _compile(compiler, folder, "-shared", "-o", "emulator.so", "dispatch.cpp", *objects)
+    return folder / "emulator.so"
+
+
+def _compile(compiler: str, folder: Path, *arguments: str) -> None:
+    command = [compiler, *FLAGS, *arguments]
+    try:
+        result = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=COMPILE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise MissingToolError(f"g++ must compile the emulator within {COMPILE_SECONDS} s, but did not") from None
+    if result.returncode:
+        complaint = next((line for line in result.stderr.splitlines() if "error" in line), "no message")
+        raise MissingToolError(f"g++ must compile the emulator, but: {complaint.strip()}; use g++ 12 or newer")
 
 
 @functools.cache

@@ -93,13 +93,6 @@ inline bool fill(Block &block, const T *w, int64_t event_step, int64_t word_step
     return fits;
 }
 
-// Rows are read in tiles of 16 bytes, an order that processors do not foresee.
-template <class T> inline void prefetch(const T *w, int64_t count, int64_t word_step) {
-    if (word_step != 1) return;
-    const char *line = reinterpret_cast<const char *>(w), *end = reinterpret_cast<const char *>(w + count);
-    for (; line < end; line += 64) __builtin_prefetch(line);
-}
-
 template <class T> int64_t first_bad(const T *w, int64_t event_step, int64_t word_step, int64_t n) {
     for (int64_t i = 0; i < n; ++i)
         for (int k = 0; k < INPUTS; ++k)
@@ -115,10 +108,10 @@ int64_t run(const T *w, int64_t event_step, int64_t word_step, int64_t n, int64_
     for (int64_t i = 0; i < n; i += EVENTS) {
         const int64_t count = n - i < EVENTS ? n - i : EVENTS;
         const T *here = w + i * event_step;
-        prefetch(here + EVENTS * event_step, EVENTS * event_step, word_step);
         if (!fill(block, here, event_step, word_step, count) || !in_range(block.column))
             return i + first_bad(here, event_step, word_step, count);
-        evaluate(block.column, count == EVENTS ? out + i * OUTPUTS : block.result);
+        const char *ahead = reinterpret_cast<const char *>(here + EVENTS * event_step);
+        evaluate(block.column, count == EVENTS ? out + i * OUTPUTS : block.result, ahead);
         if (count < EVENTS) std::memcpy(out + i * OUTPUTS, block.result, sizeof(int64_t) * count * OUTPUTS);
     }
     return -1;
@@ -126,13 +119,10 @@ int64_t run(const T *w, int64_t event_step, int64_t word_step, int64_t n, int64_
 
 } // namespace
 
-#define EXPORT extern "C" __attribute__((visibility("default")))
-EXPORT int64_t run_int16(const int16_t *w, int64_t event_step, int64_t word_step, int64_t n, int64_t *out) {
-    return run(w, event_step, word_step, n, out);
-}
-EXPORT int64_t run_int32(const int32_t *w, int64_t event_step, int64_t word_step, int64_t n, int64_t *out) {
-    return run(w, event_step, word_step, n, out);
-}
-EXPORT int64_t run_int64(const int64_t *w, int64_t event_step, int64_t word_step, int64_t n, int64_t *out) {
-    return run(w, event_step, word_step, n, out);
-}
+#define EXPORT_RUN(name, T)                                                                                           \
+    EXPORT int64_t name(const T *w, int64_t event_step, int64_t word_step, int64_t n, int64_t *out) {                 \
+        return run(w, event_step, word_step, n, out);                                                                 \
+    }
+EXPORT_RUN(NAMED(run_int16), int16_t)
+EXPORT_RUN(NAMED(run_int32), int32_t)
+EXPORT_RUN(NAMED(run_int64), int64_t)

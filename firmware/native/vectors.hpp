@@ -6,6 +6,16 @@
 #include <type_traits>
 #include <utility>
 
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+#ifdef VARIANT // of several in one library
+#define JOINED(name, variant) name##_##variant
+#define NAMED_AS(name, variant) JOINED(name, variant)
+#define NAMED(name) NAMED_AS(name, VARIANT)
+#else
+#define NAMED(name) name
+#endif
+
 #ifndef BYTES
 #if defined(__AVX512BW__)
 #define BYTES 64

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
@@ -38,6 +40,8 @@ class LevelResult(Value):
     words: int = Field(ge=1)
     mismatches: int = Field(ge=0)
     first: Divergence | None = None
+    vectors: dict[str, int] = Field(default_factory=dict)
+    """Number of events of every kind that were compared here; a simulator may get fewer than the software."""
 
     @model_validator(mode="after")
     def _counts_agree(self) -> LevelResult:
@@ -67,7 +71,7 @@ class Certificate(Value):
     name: str = Field(min_length=1)
     levels: tuple[LevelResult, ...] = Field(min_length=1)
     vectors: dict[str, int]
-    """Number of events of every kind."""
+    """Number of events of every kind; a level that was compared on others says so itself."""
     latency_clocks: int = Field(ge=1)
     ii: int = Field(ge=1)
     clock_ns: float = Field(gt=0)
@@ -112,6 +116,16 @@ class Certificate(Value):
                 f"the certificate of {self.name!r} must hold the levels {', '.join(missing)}, but does not"
             )
 
+    def require_digests(self, digests: Mapping[str, str]) -> None:
+        """Raise `CheckError` unless the certificate is of what has these digests (`contract`, `program` …)."""
+        for name, digest in digests.items():
+            own = self.digests.get(name)
+            if own != digest:
+                raise CheckError(
+                    f"the certificate of {self.name!r} must be of the {name} {digest[:12]}, but it is of "
+                    f"{own[:12] if own else 'none'}; verify again"
+                )
+
     def require_latency(self, budget_ns: float) -> None:
         """Raise `CheckError` if the measured latency exceeds the budget in nanoseconds."""
         if self.latency_ns > budget_ns:
@@ -152,4 +166,11 @@ def compare(level: str, expected: IntArray, got: IntArray, kinds: npt.NDArray[np
             got=found,
             kind=str(kinds[event]),
         )
-    return LevelResult(name=level, words=expected.size, mismatches=int(differ.sum()), first=first)
+    names, counts = np.unique(kinds, return_counts=True)
+    return LevelResult(
+        name=level,
+        words=expected.size,
+        mismatches=int(differ.sum()),
+        first=first,
+        vectors={str(kind): int(count) for kind, count in zip(names, counts, strict=True)},
+    )

@@ -14,6 +14,9 @@ from typing import Any
 import click
 
 from trigforge import __version__
+from trigforge.cli_bench import bench
+from trigforge.cli_compare import compare
+from trigforge.cli_emulate import emulate
 from trigforge.cli_samples import JSON, generate, import_file, print_json
 from trigforge.cli_validate import validate
 from trigforge.errors import CheckError, InputError
@@ -36,9 +39,14 @@ ALL = ("all",)
 
 Command = Callable[..., None]
 
+LATEST = Path("runs/latest")
 OUT = click.option(
-    "--out", "-o", type=click.Path(path_type=Path), default=Path("runs/latest"), show_default=True,
+    "--out", "-o", type=click.Path(path_type=Path), default=LATEST, show_default=True,
     help="Folder of the run; finished stages in it are re-used.",
+)  # fmt: skip
+VERIFY_OUT = click.option(
+    "--out", "-o", type=click.Path(path_type=Path),
+    help="Folder of the run, or of what is made of PROJECT.  [default: runs/latest, or runs/NAME of PROJECT]",
 )  # fmt: skip
 PROJECTS = click.option(
     "--projects", type=click.Path(path_type=Path), default=Path("hls_projects"), show_default=True,
@@ -66,6 +74,11 @@ EXPLAIN = click.option("--explain", is_flag=True, help="Say what every type lose
 EXPORT = click.option(
     "--to", "form", type=click.Choice(["qonnx", "onnx"]), help="Write the exact model as such a file too."
 )  # fmt: skip
+SIMULATOR = click.option(
+    "--simulator", type=click.Choice(["verilator", "icarus", "ghdl"]),
+    help="Simulate the RTL of PROJECT with this; default: what its project.toml says.",
+)  # fmt: skip
+EVENTS = click.option("--events", type=click.IntRange(min=1), help="Simulate about so many of the vectors of PROJECT.")
 FRESH = click.option("--fresh", is_flag=True, help="Do every stage again, even if nothing changed.")
 
 
@@ -99,6 +112,7 @@ def bring_up(
     from trigforge.config import Choices, choose_config
     from trigforge.pipeline import execute, open_run
     from trigforge.stages import STAGES
+    from trigforge.stages_firmware import CONVERSION
 
     reporter = Reporter()
     config, origin = choose_config(out, Choices(**chosen), projects)
@@ -107,16 +121,19 @@ def bring_up(
         records = execute(run, STAGES, targets, reporter, list(STAGES) if redo is ALL else redo)
     if as_json:
         summary = run.path("summary.json")
-        stages = {n: {"wall_seconds": r.wall_seconds, "text": r.text} for n, r in records.items()}
-        print_json(json.loads(summary.read_text()) if "report" in targets else {"stages": stages})
+        printed = {"stages": {n: {"wall_seconds": r.wall_seconds, "text": r.text} for n, r in records.items()}}
+        if "program" in targets:
+            printed["conversion"] = json.loads(run.path(*CONVERSION).read_text())
+        print_json(json.loads(summary.read_text()) if "report" in targets else printed)
 
 
 _stages(app, "run", "Do everything: events, model, firmware, certificate, rates, stream, search, report.", "report")
 app.add_command(generate)
 app.add_command(import_file)
 app.add_command(validate)
+app.add_command(compare)
+app.add_command(bench)
 _stages(app, "train", "Train the recipe's model, quantised, on background only.", "model")
-_stages(app, "verify", "Prove trainer, csim, program, emulator and RTL equal.", "verify", redo=("verify",))
 _stages(app, "rates", "Count the trigger menu, the anomaly seed included.", "rates")
 _stages(app, "tla", "Write the trigger-level stream and account for rates and bytes.", "streams")
 _stages(app, "search", "Fit the dijet mass spectrum of the trigger-level stream.", "search")
@@ -161,6 +178,38 @@ def convert(
 
 
 @app.command()
+@click.argument("project", type=click.Path(path_type=Path), required=False)
+@VERIFY_OUT
+@SIMULATOR
+@EVENTS
+@CONFIG
+@SAMPLES
+@GENERATE
+@RECIPE
+@PROJECTS
+@FRESH
+@JSON
+def verify(
+    project: Path | None, out: Path | None, projects: Path, fresh: bool, as_json: bool, simulator: str | None,
+    events: int | None, **chosen: Any,
+) -> None:  # fmt: skip
+    """Prove trainer, csim, program, emulator and RTL equal, word by word, and write the certificate.
+
+    PROJECT is the folder of a project.toml that names a model file; without it, the run's own model.
+    """
+    if project is not None:
+        from trigforge.cli_verify import verify_alone
+
+        if any(chosen.values()):
+            raise InputError("--config, --samples, --generate and --recipe must be given without PROJECT")
+        verify_alone(project, out, projects, simulator, events, as_json)
+    elif simulator or events:
+        raise InputError("--simulator and --events must be given with PROJECT; a run's are in its --config")
+    else:
+        bring_up(out or LATEST, projects, chosen, ("verify",), ALL if fresh else ("verify",), as_json)
+
+
+@app.command()
 @OUT
 @CONFIG
 @SAMPLES
@@ -180,43 +229,7 @@ def build(out: Path, projects: Path, fresh: bool, as_json: bool, tool: str | Non
         build_with(tool, out, projects, as_json)
 
 
-@app.command()
-@click.argument("program", type=click.Path(path_type=Path))
-@click.argument("events", type=click.Path(path_type=Path))
-@click.argument("scores", type=click.Path(path_type=Path))
-@click.option("--contract", type=click.Path(path_type=Path), help="The input contract; default: that of the run.")
-@JSON
-def emulate(program: Path, events: Path, scores: Path, contract: Path | None, as_json: bool) -> None:
-    """Run the exact emulator of PROGRAM (program.json.gz) on EVENTS (a Parquet file or a folder of parts).
-
-    Writes int64 SCORES (.npy).
-    """
-    import io
-    import time
-
-    import numpy as np
-
-    from trigforge.contract import InputContract
-    from trigforge.events import iterate_words
-    from trigforge.firmware.emulator import compile_emulator
-    from trigforge.firmware.program import IntegerProgram
-    from trigforge.value import write_atomic
-
-    loaded = IntegerProgram.load(program)
-    used = InputContract.load(contract or program.parent.parent / "model" / "contract.json")
-    if used.digest != loaded.provenance.contract_digest:
-        raise InputError("the contract must be the one that the program was made with; give it with --contract")
-    emulator = compile_emulator(loaded, program.parent)
-    start = time.monotonic()
-    result = np.concatenate([emulator(words) for words in iterate_words(events, used)])
-    seconds = time.monotonic() - start
-    buffer = io.BytesIO()
-    np.save(buffer, result)
-    write_atomic(scores, buffer.getvalue())
-    speed = f"{len(result) / seconds / 1e6:.2f} million/s with reading and encoding"
-    Reporter().line(f"{len(result)} events in {seconds:.3f} s ({speed}): {scores}")
-    if as_json:
-        print_json({"events": len(result), "seconds": seconds, "scores": str(scores), "program": loaded.digest})
+app.add_command(emulate)
 
 
 @app.command()

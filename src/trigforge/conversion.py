@@ -16,12 +16,12 @@ from trigforge.firmware.hls import Csim, compile_csim, tensor_sizes
 from trigforge.firmware.lowering import Lowering, Width, lower
 from trigforge.firmware.program import IntegerProgram, Provenance
 from trigforge.firmware.project import ModelFile, Project
-from trigforge.fixed import FixedType
+from trigforge.fixed import FixedType, IntArray
 from trigforge.sim.cosim import LevelResult, Vectors, compare, make_vectors
 from trigforge.value import Value
 from trigforge.words import words_of
 
-PROGRAM_FILE, REPORT_FILE = "program.json.gz", "conversion.json"
+PROGRAM_FILE, CONTRACT_FILE, REPORT_FILE = "program.json.gz", "contract.json", "conversion.json"
 TOOLS = ("alkaid", "hgq2", "hls4ml", "keras", "numpy")
 EXPLAINED = 1000
 """Vectors on which layers are compared one by one."""
@@ -65,9 +65,9 @@ class ConvertedModel:
         """The one meaning of the model."""
         return self.lowering.program
 
-    def inputs(self, vectors: Vectors) -> FloatArray:
-        """The model's input values of vectors of words."""
-        return self.contract.model_input.to_float(self.contract.normalise(vectors.words))
+    def inputs(self, words: IntArray) -> FloatArray:
+        """The model's input values of contract words (n, words)."""
+        return self.contract.model_input.to_float(self.contract.normalise(words))
 
 
 def convert_project(project: Project, folder: Path, build: Path) -> ConvertedModel:
@@ -94,13 +94,14 @@ def convert_project(project: Project, folder: Path, build: Path) -> ConvertedMod
         raise
     lowering.program.save(build / PROGRAM_FILE)
     contract = known or _contract(project, source)
+    contract.save(build / CONTRACT_FILE)
     return ConvertedModel(project, contract, source, compile_csim(source.graph), lowering)
 
 
 def examine(converted: ConvertedModel, *, explain: bool = False) -> ConversionReport:
     """Compare source, csim and program on random, corner and saturating vectors; with `explain`, layer by layer too."""
     project, program, vectors = converted.project, converted.program, conversion_vectors(converted)
-    inputs, words = converted.inputs(vectors), program(vectors.words)
+    inputs, words = converted.inputs(vectors.words), program(vectors.words)
     csim = words_of(program, converted.csim(inputs), "csim")
     levels = [compare("csim_vs_program", csim, words_of(program, program.to_float(words), "program"), vectors.kinds)]
     reference = converted.source.reference
@@ -135,7 +136,7 @@ def _divergence(converted: ConvertedModel, vectors: Vectors, everywhere: bool) -
     A score is no layer of the framework, but it is made of them; so they are always compared where there is one.
     """
     few = vectors.thinned(EXPLAINED)
-    inputs, inside = converted.inputs(few), program_layers(converted.lowering, few.words)
+    inputs, inside = converted.inputs(few.words), program_layers(converted.lowering, few.words)
     layers, source = converted.lowering.layers, converted.source
     found = first_divergence(csim_layers(source.graph, inputs), inside, layers) if everywhere else None
     if found is None and source.inside is not None:

@@ -1,4 +1,7 @@
-"""Golden digests of reference projects; `python -m trigforge.reference hls_projects/NAME` writes `golden.json`."""
+"""Golden digests and certificates of reference projects.
+
+`python -m trigforge.reference hls_projects/NAME` writes `golden.json` and `certificate.json`.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,13 @@ from typing import Final
 import numpy as np
 
 from trigforge.conversion import ConvertedModel, convert_project
-from trigforge.errors import InputError, TrigforgeError
+from trigforge.errors import CheckError, InputError, TrigforgeError
 from trigforge.firmware.project import Project
-from trigforge.firmware.rtl import read_pipeline, write_rtl
+from trigforge.firmware.rtl import read_pipeline, read_rtl, write_rtl
 from trigforge.fixed import IntArray
-from trigforge.sim.cosim import Vectors, make_vectors
+from trigforge.sim.cosim import Certificate, Simulator, Vectors, find_simulator, make_vectors
 from trigforge.value import Value
+from trigforge.verification import CERTIFICATE_FILE, REQUIRED, verify
 
 PROJECT_FILE: Final = "project.toml"
 GOLDEN_FILE: Final = "golden.json"
@@ -45,16 +49,8 @@ class Golden(Value):
     """SHA-256 of every RTL source, by its path in the design's folder."""
 
 
-def golden(folder: Path, build: Path) -> Golden:
-    """Convert the project in `folder`, write its HLS project and its RTL to `build` and digest all of it.
-
-    Raises `InputError` or `ExactnessError` as `convert_project` does.
-    """
-    return golden_of(convert_reference(folder, build), build)
-
-
 def convert_reference(folder: Path, build: Path) -> ConvertedModel:
-    """The converted project in `folder`."""
+    """The converted project in `folder`; raises `InputError` or `ExactnessError` as `convert_project` does."""
     return convert_project(Project.load(folder / PROJECT_FILE), folder, build)
 
 
@@ -84,12 +80,43 @@ def reference_vectors(converted: ConvertedModel) -> Vectors:
     return make_vectors(*limits, random=asked.random, saturating=asked.random // 4, seed=asked.seed)
 
 
+def certify_reference(
+    folder: Path, converted: ConvertedModel, build: Path, simulator: Simulator, events: int | None = None
+) -> Certificate:
+    """The green certificate of a project in `folder`, whose RTL `golden_of` wrote to `build`.
+
+    The RTL is simulated on all vectors, or on about `events` of them. The certificate holds no time, host or path: only
+    the versions of the tools depend on the machine. Raises `CheckError` if it is not green.
+    """
+    design = read_rtl(converted.program, build / "rtl", converted.project.top)
+    verified = verify(converted, folder, design, build, simulator, _silent, events)
+    verified.require()
+    return verified.certificate
+
+
+def stored_certificate(folder: Path) -> Certificate:
+    """The certificate stored in `folder`; `CheckError` if it is not green, or not of what `golden.json` names."""
+    known, stored = Golden.load(folder / GOLDEN_FILE), Certificate.load(folder / CERTIFICATE_FILE)
+    stored.require_digests({"program": known.program, "contract": known.contract})
+    stored.require(*REQUIRED)
+    return stored
+
+
 def regenerate(folder: Path) -> Golden:
-    """Write `golden.json` of the project in `folder` anew."""
-    with tempfile.TemporaryDirectory() as build:
-        found = golden(folder, Path(build))
+    """Write `golden.json` and `certificate.json` of the project in `folder` anew; both or, at an error, neither."""
+    with tempfile.TemporaryDirectory() as scratch:
+        build = Path(scratch)
+        converted = convert_reference(folder, build)
+        found = golden_of(converted, build)
+        simulator = find_simulator(converted.project.verification.simulator)
+        certificate = certify_reference(folder, converted, build, simulator)
     found.save(folder / GOLDEN_FILE)
+    certificate.save(folder / CERTIFICATE_FILE)
     return found
+
+
+def _silent(fraction: float, text: str) -> None:
+    """An `Update` for a work that is not watched."""
 
 
 def _digests(root: Path, paths: list[Path] | tuple[Path, ...]) -> dict[str, str]:
@@ -101,7 +128,7 @@ def _digest_of_words(words: IntArray) -> str:
 
 
 def main(folders: list[str]) -> int:
-    """Regenerate the golden digests of project folders; the exit code."""
+    """Regenerate golden digests and certificates of project folders; the exit code."""
     try:
         if not folders:
             raise InputError("a project's folder must be given; python -m trigforge.reference hls_projects/NAME")
@@ -109,7 +136,7 @@ def main(folders: list[str]) -> int:
             regenerate(Path(folder))
     except TrigforgeError as error:
         sys.stderr.write(f"error: {error}\n")
-        return 2
+        return 1 if isinstance(error, CheckError) else 2
     return 0
 
 

@@ -101,7 +101,7 @@ _ALL = (
     Stage(
         "program",
         ("model",),
-        ("firmware/program.json.gz",),
+        ("firmware/program.json.gz", "firmware/conversion.json"),
         _targets,
         stages_firmware.make_program,
         intact=stages_firmware.hls_is_intact,

@@ -10,10 +10,11 @@ import awkward as ak
 import numpy as np
 
 from trigforge.contract import InputContract, level1_contract
+from trigforge.conversion import REPORT_FILE, ConvertedModel, examine
 from trigforge.errors import InputError
 from trigforge.events.files import PART
 from trigforge.firmware.design import RtlDesign
-from trigforge.firmware.emulator import Emulator, compile_emulator
+from trigforge.firmware.emulator import Emulator
 from trigforge.firmware.frontends.conversion import Conversion
 from trigforge.firmware.frontends.keras3 import convert_keras
 from trigforge.firmware.hls import compile_csim, load_csim
@@ -39,13 +40,16 @@ from trigforge.samples import (
 )
 from trigforge.sim.collisions.dataset import simulate
 from trigforge.sim.collisions.frozen import require_run_samples
-from trigforge.sim.cosim import LEVELS, Certificate, LevelResult, Vectors, compare, find_simulator, make_vectors
-from trigforge.sim.cosim import simulate as cosimulate
+from trigforge.sim.cosim import LEVELS, LevelResult, Vectors, compare, find_simulator, make_vectors
+from trigforge.sim.cosim.certify import Subject, certify, native_emulator
 from trigforge.ui import Update
 from trigforge.value import write_atomic
+from trigforge.verification import require_agreement
 from trigforge.words import words_of
 
 TOOLS: Final = ("alkaid", "cocotb", "hgq2", "hls4ml", "keras", "numpy", "tensorflow-cpu")
+CONVERSION: Final = ("firmware", REPORT_FILE)
+"""The `ConversionReport` of a run."""
 HLS_MARKER: Final = "hls.digest"
 EMULATOR_REPEATS: Final = 200
 
@@ -87,14 +91,14 @@ def make_model(run: Run, update: Update) -> str:
 
 
 def make_program(run: Run, update: Update) -> str:
-    """Convert with hls4ml, compile its C++ simulation and lower the graph."""
+    """Convert with hls4ml, compile its C++ simulation, lower the graph and compare the two."""
     trained = load_trained(run.path("model"))
     project = run.config.project
     update(0.1, "hls4ml")
     conversion = Conversion(project.top, run.build / "hls", trained.contract.model_input, project.targets)
-    graph = convert_keras(trained.keras, conversion).graph
+    source = convert_keras(trained.keras, conversion)
     update(0.4, "g++ csim")
-    compile_csim(graph)
+    csim = compile_csim(source.graph)
     update(0.8, "lowering")
     provenance = Provenance(
         framework=trained.record.framework,
@@ -102,8 +106,12 @@ def make_program(run: Run, update: Update) -> str:
         contract_digest=trained.contract.digest,
         tools=tool_versions(),
     )
-    lowering = lower(graph, trained.contract, provenance)
+    lowering = lower(source.graph, trained.contract, provenance)
     lowering.require_no_wrap()
+    update(0.9, "comparing")
+    report = examine(ConvertedModel(project, trained.contract, source, csim, lowering))
+    report.save(run.path(*CONVERSION))
+    require_agreement(report)
     program = lowering.program
     program.save(run.path("firmware", "program.json.gz"))
     write_atomic(run.build / HLS_MARKER, program.digest)
@@ -134,27 +142,14 @@ def make_certificate(run: Run, update: Update) -> str:
     trained, program, design = load_trained(run.path("model")), load_program(run), read_design(run)
     vectors, project = verification_vectors(run, trained.contract), run.config.project
     update(0.05, f"trainer, csim and emulator on {len(vectors)} vectors")
-    emulator = compile_emulator(program, run.path("firmware"))
+    emulator = native_emulator(program, run.path("firmware"))
     software = _software_levels(run, trained, program, emulator, vectors)
     update(0.15, f"the RTL in {project.verification.simulator}")
     folder = run.build / "sim" / project.verification.simulator
     simulator = find_simulator(project.verification.simulator)
-    rtl = cosimulate(design, vectors.words, simulator, folder, clock_period_ns=project.targets.clock_ns)
-    certificate = Certificate(
-        name=project.name,
-        levels=(*software, compare("program_vs_rtl", program(vectors.words), rtl.outputs, vectors.kinds)),
-        vectors=vectors.counts(),
-        latency_clocks=rtl.latency_clocks,
-        ii=rtl.ii,
-        clock_ns=project.targets.clock_ns,
-        tools={**tool_versions(), "simulator": rtl.simulator},
-        digests={
-            "contract": trained.contract.digest,
-            "model": trained.record.model_digest,
-            "program": program.digest,
-            "rtl": design.digest,
-        },
-    )
+    origin = {"contract": trained.contract.digest, "model": trained.record.model_digest}
+    subject = Subject(project.name, program, design, project.targets.clock_ns, origin, tool_versions())
+    certificate, rtl = certify(subject, software, vectors, simulator, folder)
     certificate.save(run.path("firmware", "certificate.json"))
     certificate.require(*LEVELS)
     certificate.require_latency(project.targets.latency_budget_ns)

@@ -94,8 +94,12 @@ def measure(folder: Path, scratch: Path) -> str:
     mapped = estimate(design, scratch / project.name / "yosys")
     alone = "– | –"
     if path.suffix == ".keras" and model.score is None:
-        seconds, comb = timed(lambda: alkaid_alone(path, model.sampling, contract))
-        alone = f"{seconds:.1f} | {comb.cost:.0f}"
+        try:
+            seconds, comb = timed(lambda: alkaid_alone(path, model.sampling, contract))
+            alone = f"{seconds:.1f} | {comb.cost:.0f}"
+        except Exception as error:  # noqa: BLE001  (whatever alkaid says is its entry in the table)
+            sys.stderr.write(f"alkaid alone on {project.name}: {type(error).__name__}: {error}\n")
+            alone = f"fails: {type(error).__name__} | –"
     return (
         f"| {project.name} | {len(program.circuit.nodes)} | {seconds_hls4ml:.1f} | {seconds_lowering:.1f} | {alone} | "
         f"{program.comb.cost:.0f} | {mapped.lut} |"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +58,27 @@ def test_every_lane_and_vector_width(cache: Path, seed: int, least: int, vector_
     assert_array_equal(native(program, cache, least, vector_bytes)(words), program(words))
 
 
+@settings(max_examples=6)
+@given(SEEDS)
+def test_portable_code_for_every_processor(cache: Path, seed: int) -> None:
+    program = random_program(seed, inputs=9, depth=6)
+    words, emulator = random_words(program, 300, seed), compile_emulator(program, cache, portable=True)
+    assert_array_equal(emulator(words), program(words))
+    rows = words.astype(np.int16)
+    for variant in runnable_variants():
+        run, scores = getattr(emulator.library, f"run_int16_{variant}"), np.zeros_like(program(words))
+        run.argtypes, run.restype = emulator.library.run_int16.argtypes, ctypes.c_int64
+        assert run(rows.ctypes.data, rows.shape[1], 1, len(rows), scores.ctypes.data) == -1
+        assert_array_equal(scores, program(words))
+
+
+def runnable_variants() -> list[str]:
+    """The variants of a portable library that this processor can run."""
+    flags = Path("/proc/cpuinfo").read_text()
+    variants = native_compile.VARIANTS.get(platform.machine(), {"baseline": ()})
+    return [v for v in variants if v == "baseline" or ("avx512bw" if v == "avx512" else v) in flags]
+
+
 @settings(max_examples=8)
 @given(SEEDS)
 def test_wide_values_take_wide_lanes(cache: Path, seed: int) -> None:
@@ -103,6 +126,17 @@ def test_every_type_and_layout_of_words(cache: Path, inputs: int, kind: str) -> 
     for layout in layouts:
         assert_array_equal(emulator(layout), expected)
     assert_array_equal(emulator(words[::-3]), expected[::-3])
+
+
+def test_results_go_where_they_are_wanted(cache: Path) -> None:
+    program = random_program(11)
+    words, emulator = random_words(program, 100, 11), compile_emulator(program, cache)
+    out = np.zeros_like(program(words))
+    assert emulator(words, out=out) is out
+    assert_array_equal(out, program(words))
+    for bad in (out[:-1], out.astype(np.int32), np.asfortranarray(out)):
+        with pytest.raises(InputError, match=r"out must be a writeable C array of int64 of shape \(102, \d+\), not"):
+            emulator(words, out=bad)
 
 
 def test_decisions_are_scores_at_or_above_thresholds(cache: Path, monkeypatch) -> None:

@@ -32,6 +32,7 @@ def certificate(*levels: LevelResult) -> Certificate:
 def test_equal_words_agree() -> None:
     result = compare("program_vs_rtl", WORDS, WORDS.copy(), KINDS)
     assert (result.words, result.mismatches, result.first, result.ok) == (8, 0, None, True)
+    assert result.vectors == {"corner": 1, "physics": 1, "random": 2}
 
 
 @given(event=st.integers(0, 3), element=st.integers(0, 1), bit=st.integers(0, 62))
@@ -117,6 +118,15 @@ def test_certificates_that_contradict_themselves_are_refused(tmp_path: Path) -> 
         Certificate.parse(data | {"levels": []}, "c.json")
     with pytest.raises(InputError, match="levels of a certificate must be distinct"):
         Certificate.parse(data | {"levels": data["levels"] * 2}, "c.json")
+
+
+def test_a_certificate_of_something_else_is_refused() -> None:
+    made = certificate(compare("program_vs_rtl", WORDS, WORDS, KINDS))
+    made.require_digests({"program": "ab"})
+    with pytest.raises(CheckError, match=r"^the certificate of 'jets' must be of the rtl ce, but it is of cd; verify"):
+        made.require_digests({"program": "ab", "rtl": "ce"})
+    with pytest.raises(CheckError, match=r"must be of the contract ab, but it is of none; verify again$"):
+        made.require_digests({"contract": "ab"})
 
 
 def test_a_latency_above_the_budget_fails() -> None:

@@ -20,7 +20,8 @@ from trigforge.hls4ml_backend.csim import compile_library, load_csim
 from trigforge.hls4ml_backend.files import CERTIFICATE_FILE, REPORT_FILE, Project
 from trigforge.hls4ml_backend.interface import to_reals
 from trigforge.hls4ml_backend.stimuli import Stimuli, make_stimuli
-from trigforge.sim.cosim import Certificate, LevelResult, compare, find_simulator, simulate
+from trigforge.sim.cosim import Certificate, LevelResult, find_simulator
+from trigforge.sim.cosim.certify import Subject, certify
 from trigforge.value import write_atomic
 
 Report = dict[str, Any]
@@ -68,16 +69,19 @@ def build_project(project: Project, steps: Steps) -> Report:
     stimuli = make_stimuli(project, steps.vectors)
     rows = bench_rows(project, stimuli)
     report: Report = {}
-    levels = [check_emulator(project, compile_emulator(project.program, project.own), stimuli)]
+    emulator, levels = compile_emulator(project.program, project.own), tuple[LevelResult, ...]()
+    if emulator.library is not None:  # else it is the program itself, and nothing may be claimed of native code
+        levels = (check_emulator(project, emulator, stimuli),)
     if steps.csim:
         if not project.library.is_file():
             compile_library(project)
-        levels.insert(0, check_csim(project, load_csim(project), stimuli))
+        levels = (check_csim(project, load_csim(project), stimuli), *levels)
         report |= {"CSimResults": rows} if rows else {}
     if steps.cosim:
         certificate = verify_rtl(project, design, stimuli, levels, steps.simulator)
         report |= {"CosimResults": rows} if rows else {}
         report["CosimReport"] = cosim_report(certificate)
+        levels = certificate.levels
     report["TrigforgeReport"] = {
         "Top": design.top,
         "Sources": [str(path) for path in design.sources],
@@ -100,23 +104,13 @@ def save_report(project: Project, report: Report) -> None:
 
 
 def verify_rtl(
-    project: Project, design: RtlDesign, stimuli: Stimuli, levels: list[LevelResult], simulator: str
+    project: Project, design: RtlDesign, stimuli: Stimuli, levels: tuple[LevelResult, ...], simulator: str
 ) -> Certificate:
-    """Simulate the RTL, add its level to `levels` and write the certificate; `CheckError` if a word differs."""
-    clock_ns, words = project.interface.clock_ns, stimuli.vectors.words
-    found = find_simulator(simulator)
-    result = simulate(design, words, found, project.own / "sim" / simulator, clock_period_ns=clock_ns)
-    levels.append(compare("program_vs_rtl", project.program(words), result.outputs, stimuli.vectors.kinds))
-    certificate = Certificate(
-        name=project.interface.project,
-        levels=tuple(levels),
-        vectors=stimuli.vectors.counts(),
-        latency_clocks=result.latency_clocks,
-        ii=result.ii,
-        clock_ns=clock_ns,
-        tools={**project.program.provenance.tools, "simulator": result.simulator},
-        digests={"program": project.program.digest, "rtl": design.digest},
-    )
+    """Simulate the RTL and write the certificate of it and of `levels`; `CheckError` if a word differs."""
+    program, interface = project.program, project.interface
+    subject = Subject(interface.project, program, design, interface.clock_ns, {}, program.provenance.tools)
+    folder = project.own / "sim" / simulator
+    certificate, _ = certify(subject, levels, stimuli.vectors, find_simulator(simulator), folder)
     certificate.save(project.own / CERTIFICATE_FILE)
     certificate.require()
     return certificate

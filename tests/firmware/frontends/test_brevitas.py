@@ -15,7 +15,13 @@ from torch import Tensor, nn
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # an optional kernel that is not installed
     import brevitas.nn as qnn
-    from brevitas.quant import Int8ActPerTensorFloat, Int8WeightPerTensorFloat
+    from brevitas.quant import (
+        Int8ActPerTensorFloat,
+        Int8WeightPerChannelFloat,
+        Int8WeightPerTensorFloat,
+        Int32Bias,
+        Uint8ActPerTensorFloat,
+    )
     from brevitas.quant.fixed_point import (
         Int8ActPerTensorFixedPoint,
         Int8BiasPerTensorFixedPointInternalScaling,
@@ -69,6 +75,24 @@ class Network(nn.Module):
         return total, torch.cat([x, total], 1)
 
 
+class Scaled(nn.Module):
+    """Quantisers with scales of their own, one a tensor or a channel, and a fixed-point one last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        bias = {"bias": True, "bias_quant": Int32Bias, "weight_bit_width": 4, **QUANTISED}
+        self.quantised = qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat, bit_width=6, **QUANTISED)
+        self.conv = qnn.QuantConv2d(2, 4, 3, weight_quant=Int8WeightPerChannelFloat, **bias)
+        self.relu = qnn.QuantReLU(act_quant=Uint8ActPerTensorFloat, bit_width=4, **QUANTISED)
+        self.largest = nn.MaxPool2d(2)
+        self.head = qnn.QuantLinear(16, 5, weight_quant=Int8WeightPerTensorFloat, **bias)
+        self.last = signed(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.last(self.head(self.largest(self.relu(self.conv(self.quantised(x)))).flatten(1)))
+        return result
+
+
 def trained(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     """With scales from data, as training leaves them; still in training mode."""
     torch.manual_seed(1)
@@ -97,17 +121,26 @@ def test_forward_csim_and_program_agree(tmp_path: Path) -> None:
     assert {"conv", "relu", "mean", "depthwise", "head", "tanh", "sigmoid"} <= {layer.name for layer in lowering.layers}
 
 
+def test_scales_that_are_no_powers_of_two_fold_exactly(tmp_path: Path) -> None:
+    torch.manual_seed(8)
+    shape, given = (2, 6, 6), conversion(tmp_path)
+    source, values = convert_brevitas(trained(Scaled(), shape), shape, given), make_values(INPUT, shape)
+    assert source.reference is not None
+    assert len(np.unique(source.reference(values), axis=0)) > 1000
+    check_exact(source, given, values).require_no_wrap()
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
         ([signed(7, **QUANTISED), linear(4, 3, bias=True)], r"^bias of layer 'n_1' \(Dense\) must be quantised"),
         (
             [signed(7), linear(4, 3, weight_quant=Int8WeightPerTensorFloat)],
-            r"^weight \(quantised by '1\.weight_quant' with scale 0\.\d+, not a power of two\) of layer 'n_1'",
+            r"^output 'linear' .* power-of-two scale, not be multiples of 0\.\d+; .* Int8ActPerTensorFixedPoint$",
         ),
         (
-            [qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat), linear(4, 3)],
-            r"^the scale of node '0\.act_quant' \(Quant\) must be a power of two, .* Int8ActPerTensorFixedPoint$",
+            [qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat), linear(4, 3), nn.Tanh()],
+            r"^what enters node '2' \(Tanh\) must be quantised with a power-of-two scale, not 0\.\d+; .* may only pass",
         ),
         ([signed(7), linear(4, 3), nn.BatchNorm1d(3), signed(7)], "^scale of layer 'n_2' must be quantised"),
         ([signed(7), linear(4, 3), nn.Tanh()], r"^the result of node '2' \(Tanh\) must be quantised"),

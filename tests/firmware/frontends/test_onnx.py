@@ -12,7 +12,7 @@ import pytest
 from exactness import check_exact, make_values
 from numpy.testing import assert_array_equal
 from onnx import ModelProto, helper, numpy_helper
-from onnx_models import Builder, images, series, vectors
+from onnx_models import Builder, codes, images, products, series, vectors
 
 from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.frontends.conversion import Conversion
@@ -29,7 +29,9 @@ def conversion(folder: Path, **precision: Any) -> Conversion:
     return Conversion("model", folder / "hls", INPUT, precision=Precision(**precision))
 
 
-@pytest.mark.parametrize(("make", "shape"), [(images, (2, 5, 6)), (series, (3, 14)), (vectors, (4,))])
+@pytest.mark.parametrize(
+    ("make", "shape"), [(images, (2, 5, 6)), (series, (3, 14)), (vectors, (4,)), (products, (3, 7)), (codes, (3, 6))]
+)
 def test_qonnx_execution_csim_and_program_agree(
     make: Callable[[], ModelProto], shape: tuple[int, ...], tmp_path: Path
 ) -> None:
@@ -74,6 +76,13 @@ def test_a_users_type_in_a_quantised_model_ends_its_reference(tmp_path: Path) ->
     assert str(source.graph.graph["fc"].weights["bias"].type.precision) == "fixed<8,2,RND,SAT,0>"
 
 
+def test_a_users_type_among_codes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ExactnessError, match=r"'model' must have power-of-two scales where the precision types its lay"
+    ):
+        convert_onnx(codes(), conversion(tmp_path, layers={"hidden": {"result": "fixed<8,4>"}}))
+
+
 def _one(kind: str, *inputs: Any, shape: tuple[Any, ...] = (1, 4), **attributes: Any) -> ModelProto:
     """A quantised input and one node behind it."""
     b = Builder()
@@ -86,10 +95,27 @@ def _quant(**given: Any) -> ModelProto:
     return b.model((1, 4), b.quant("x", **{"scale": 0.5, "bits": 4, "name": "n", **given}))
 
 
-def _product() -> ModelProto:
+def _scaled(bias: float = 0.0, b_weights: float = 0.0, pool: bool = False) -> ModelProto:
+    """A convolution of codes whose unit is no power of two."""
+    b = Builder()
+    weights = np.full((2, 2, 1), b_weights) if b_weights else b.weights((2, 2, 1), [[[0.3]], [[0.317]]], 4)
+    x = b("Conv", b.quant("x", 0.317, 6), weights, *([[bias, 0.0]] if bias else []), name="n")
+    x = b("MaxPool", x, kernel_shape=[2], name="pool") if pool else x
+    return b.model((1, 2, 4), b.quant(x, 0.5, 3))
+
+
+def _product(kind: str = "MatMul", shape: tuple[int, ...] = (1, 4), **attributes: Any) -> ModelProto:
+    """A tensor times itself."""
     b = Builder()
     x = b.quant("x", 0.125, 7)
-    return b.model((1, 4, 4), b("MatMul", x, x, name="n"))
+    return b.model(shape, b(kind, x, x, name="n", **attributes))
+
+
+def _part(kind: str, *inputs: Any, **attributes: Any) -> ModelProto:
+    """A part of a batch of vectors of four."""
+    b = Builder()
+    x = b.quant("x", 0.125, 7)
+    return b.model((1, 4), b(kind, x, *(b.constant(i, np.int64) for i in inputs), name="n", **attributes))
 
 
 def _quotient() -> ModelProto:
@@ -120,7 +146,29 @@ def _constant_output() -> ModelProto:
 @pytest.mark.parametrize(
     ("model", "error", "message"),
     [
-        (_quant(scale=0.3), ExactnessError, r"^the scale of node 'n' \(Quant\) must be a power of two, not 0\.3"),
+        (
+            _quant(scale=0.3, bits=1),
+            ExactnessError,
+            r"^the scale of node 'n' \(Quant\) must be a power of two, not 0\.3",
+        ),
+        (
+            _quant(scale=0.3, zero=1.0),
+            ExactnessError,
+            r"^node 'n' \(Quant\) must have one scale, no zero point and roun",
+        ),
+        (
+            _quant(scale=0.3, bits=8),
+            ExactnessError,
+            r"^node 'n' \(Quant\) must not hang on float32's own .* of two codes",
+        ),
+        (_quant(scale=0.317), ExactnessError, r"^output 'tensor0' .* not be multiples of 0\.317.*; put a fixed-point"),
+        (
+            _scaled(bias=0.1),
+            ExactnessError,
+            r"^the bias of node 'n' \(Conv\) must be quantised with the product of the",
+        ),
+        (_scaled(b_weights=0.3), ExactnessError, r"^the weights of node 'n' \(Conv\) must be quantised, like what ent"),
+        (_scaled(pool=True), ExactnessError, r"^what enters node 'pool' \(MaxPool\) must have one scale, not one a"),
         (_quant(narrow=1, signed=0), ExactnessError, r"^node 'n' \(Quant\) must be signed .* to be narrow"),
         (_quant(rounding_mode="CEIL"), ExactnessError, r"^the rounding mode of node 'n' .* not 'CEIL'"),
         (_quant(zero=0.5), ExactnessError, r"^node 'n' \(Quant\) must have one whole bit width and whole zero"),
@@ -137,7 +185,15 @@ def _constant_output() -> ModelProto:
             r"must average a power of two .* \[3\]",
         ),
         (_one("MaxPool", shape=(1, 2, 6), kernel_shape=[2], ceil_mode=1), InputError, r"must have neither ceil_mode"),
-        (_product(), InputError, r"^the right factor of node 'n' \(MatMul\) must be constant"),
+        (_product(), InputError, r"^node 'n' \(MatMul\) must multiply matrices of every event, .* \(4,\) and \(4,\)"),
+        (_product("Gemm"), InputError, r"^the matrix of node 'n' \(Gemm\) must be constant"),
+        (_product("Einsum", equation="bi,ci->bc"), InputError, r"^node 'n' \(Einsum\) must .* not 'bi,ci->bc'"),
+        (_product("Einsum", (1, 2, 2), equation="bij,bkj->bj"), InputError, "must multiply two .* not 'bij,bkj->bj'"),
+        (_part("Gather", [0], axis=0), InputError, r"^node 'n' \(Gather\) must take .* not \[0\] along axis 0"),
+        (_part("Gather", 2, axis=1), InputError, r"^node 'n' \(Gather\) must leave an axis behind the batch"),
+        (_part("Slice", [0], [1], [0]), InputError, r"^node 'n' \(Slice\) must keep the batch axis .* 0\.\.1 of it"),
+        (_part("Slice", [3], [2], [1]), InputError, r"^node 'n' must take at least one element of an axis of 4"),
+        (_part("Split", [1], axis=0), InputError, r"^node 'n' \(Split\) must keep the batch axis whole"),
         (_one("Softmax"), InputError, r"^node 'n' \(Softmax\) has no exact conversion; drop it"),
         (_one("Sin"), InputError, r"^node 'n' \(Sin\) has no exact conversion; supported: Abs, "),
         (_one("Transpose", shape=(1, 4), perm=[1, 0]), InputError, r"^node 'n' \(Transpose\) must keep the batch axis"),

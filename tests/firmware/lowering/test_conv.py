@@ -27,7 +27,8 @@ WORD = FixedType(signed=True, width=7, integer=3)
 def randomised(model: Any) -> Any:
     rng = np.random.default_rng(1)
     for variable in model.weights:
-        variable.assign(rng.normal(0, 0.7, variable.shape))
+        values = rng.normal(0, 0.7, variable.shape)
+        variable.assign(abs(values) + 0.2 if variable.path.endswith("moving_variance") else values)
     return model
 
 
@@ -48,6 +49,8 @@ def test_lossy_convolutions_equal_csim(tmp_path: Path) -> None:
         layers.Conv2D(2, (2, 3), strides=(1, 2), name="valid")(image),
         layers.Conv2D(2, 1, use_bias=False, name="point")(image),
         layers.DepthwiseConv2D(2, padding="same", name="depth")(image),
+        layers.SeparableConv2D(2, 2, name="separable")(image),
+        layers.BatchNormalization(name="norm")(layers.Conv2D(2, 2, name="fused")(image)),
         layers.Conv1D(2, 3, padding="causal", name="causal")(line),
         layers.Conv1D(3, 1, strides=2, name="point_line")(line),
         layers.Conv1D(2, 4, strides=2, padding="same", name="same_line")(line),
@@ -57,6 +60,14 @@ def test_lossy_convolutions_equal_csim(tmp_path: Path) -> None:
         "valid": {"accum": "fixed<8,3>", "result": "ufixed<6,2,TRN_ZERO>", "weight": "fixed<7,2,TRN,SAT>"},
         "point": {"accum": "fixed<7,3,RND_ZERO,SAT_SYM>", "weight": "fixed<5,2,RND_INF,SAT>"},
         "depth": {"accum": "ufixed<9,3,RND_MIN_INF,SAT>", "weight": "fixed<9,2,TRN_ZERO,SAT>"},
+        "separable": {
+            "depthwise": "fixed<6,2,RND,SAT>",
+            "depthwise_accum": "fixed<9,4,RND,SAT>",
+            "depthwise_result": "fixed<7,3,RND_CONV,SAT>",
+            "pointwise": "fixed<5,2,TRN,SAT>",
+            "pointwise_accum": "fixed<8,3,TRN,WRAP>",
+        },
+        "fused": {"weight": "fixed<7,2,RND,SAT>", "bias": "fixed<6,2,RND,SAT>", "accum": "fixed<9,4,RND,SAT>"},
         "causal": {"accum": "fixed<12,4,TRN,SAT>", "weight": "fixed<6,2,RND_CONV,SAT>", "bias": "fixed<4,2,RND,SAT>"},
         "point_line": {"accum": "fixed<6,3,RND_INF,WRAP>", "weight": "fixed<8,2,RND_ZERO,SAT_SYM>"},
         "same_line": {"accum": "fixed<24,9>", "weight": "fixed<6,2,RND,SAT>", "result": "fixed<6,3,RND_MIN_INF,WRAP>"},
