@@ -173,7 +173,7 @@ def _operation(instruction: Instruction, operands: list[str]) -> str:
             return f"{x.kind}<{x.value}>({a})"
         case Kind.WIDEN:
             return f"{'odd' if instruction.piece % 2 else 'even'}({a})"
-        case Kind.NARROW | Kind.SELECT | Kind.RELU:
+        case Kind.NARROW | Kind.SELECT | Kind.RELU | Kind.MIN | Kind.MAX:
             return f"{x.kind}{_template(x)}({', '.join(operands)})"
         case Kind.ABOVE | Kind.EQUAL:
             return f"{x.kind}({a}, {_integer(x.value)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 
 from trigforge.firmware.circuit import (
@@ -135,7 +136,7 @@ class _Rule:
         return self.source.ranges[node]
 
     def raw(self) -> Range:
-        return raw_range(self.node, self.source.ranges, self.source.formats, self.source.types)
+        return self.raw_of(self.index)
 
     def aligned(self, node: int, shift: int, fraction: int, lane: int) -> Expression:
         """2^`shift` times an operand with `fraction` fraction bits."""
@@ -170,6 +171,9 @@ class _Rule:
         return self.settle(signed_sum(terms, start), fraction, interval)
 
     def mux(self, op: Mux) -> Expression:
+        limit = self.limit(op)
+        if limit is not None:
+            return limit
         chosen, selector = self.source.formats[op.selector], self.leaf(op.selector)
         if not chosen.signed:
             selector = unary(Kind.ABOVE, selector, (1 << (chosen.width - 1)) - 1)
@@ -179,6 +183,39 @@ class _Rule:
         clear = self.known(op.when_clear).times(op.shift)
         when_clear = self.settle(self.leaf(op.when_clear), self.fraction(op.when_clear) - op.shift, clear)
         return Expression(Kind.SELECT, self.lane, (converted(selector, self.lane), when_set, when_clear))
+
+    def limit(self, op: Mux) -> Expression | None:
+        """`x < c ? x : c` and `x < c ? c : x`, which is how ALIR saturates, as a minimum and a maximum."""
+        chosen = self.source.circuit.nodes[op.selector]
+        if op.shift or not isinstance(chosen.operation, Sum) or not chosen.format.signed:
+            return None
+        terms, raw = chosen.operation.terms, self.raw_of(op.selector)
+        if len(terms) != 1 or terms[0].negative or terms[0].shift or raw.fraction > chosen.format.fraction:
+            return None
+        x, bound = (
+            terms[0].source,
+            Fraction(-chosen.operation.constant, 1) / Fraction(2) ** chosen.operation.constant_fraction,
+        )
+        limit = bound * Fraction(2) ** self.fraction(x)
+        other = {op.when_set: op.when_clear, op.when_clear: op.when_set}.get(x)
+        if not raw.inside(chosen.format) or limit.denominator != 1 or other is None or self.constant_of(other) != bound:
+            return None
+        lane = max(self.lane, self.lanes[x], lane_for(int(limit).bit_length() + 1))
+        own, ends = self.known(x), int(limit)
+        kind, interval = (
+            (Kind.MIN, Range(min(own.low, ends), min(own.high, ends), own.fraction)) if x == op.when_set
+            else (Kind.MAX, Range(max(own.low, ends), max(own.high, ends), own.fraction))
+        )  # fmt: skip
+        limited = binary(kind, converted(self.leaf(x), lane), constant(lane, ends))
+        return self.settle(limited, own.fraction, interval)
+
+    def raw_of(self, node: int) -> Range:
+        return raw_range(self.source.circuit.nodes[node], self.source.ranges, self.source.formats, self.source.types)
+
+    def constant_of(self, node: int) -> Fraction | None:
+        """The value of a node that is a constant."""
+        known = self.known(node)
+        return Fraction(known.low) / Fraction(2) ** known.fraction if known.low == known.high else None
 
     def product(self, a: int, b: int) -> Expression:
         interval = self.raw()

@@ -119,6 +119,8 @@ template <int STEP, class V> inline void store(V a, int64_t *out) {
 }
 
 template <class V> inline V relu(V a) { return a > V{} ? a : V{}; }
+template <class V> inline V min(V a, V b) { return a < b ? a : b; }
+template <class V> inline V max(V a, V b) { return a > b ? a : b; }
 template <class V> inline V select(V sign, V when_set, V when_clear) { return sign < V{} ? when_set : when_clear; }
 template <class V> inline V above(V a, int64_t value) { return (V)(a > splat<V>(value)); }
 template <class V> inline V equal(V a, int64_t value) { return (V)(a == splat<V>(value)); }
