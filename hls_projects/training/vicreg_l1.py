@@ -1,10 +1,12 @@
 """Trains `vicreg_l1`: a 57-29-10 backbone by VICReg (arXiv:2105.04906), then a VAE 10-9-6-4-6-9-10 on its output.
 
-Run in trigforge's environment: `python hls_projects/training/vicreg_l1.py`.
+Run in trigforge's environment: `python hls_projects/training/vicreg_l1.py`; `--no-training` keeps the model that is
+there.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,8 +24,10 @@ from scipy.stats import rankdata
 
 from trigforge.contract import InputContract, level1_contract
 from trigforge.events import read_events
+from trigforge.fixed import FixedType
 from trigforge.sim.collisions import ZERO_BIAS
 from trigforge.sim.collisions.frozen import FROZEN, find_samples
+from trigforge.sim.cosim import make_vectors
 
 PROJECT = Path(__file__).parents[1] / "vicreg_l1"
 BACKBONE, ENCODER, LATENT, DECODER = (29, 10), (9, 6), 4, (6, 9, 10)
@@ -164,11 +168,20 @@ def train_vae(backbone: list[Any], values: Floats) -> Any:
     return keras.Model(words, decoded, name="vicreg_l1")
 
 
+def output_grid(layers: list[Any]) -> FixedType:
+    """The narrowest type that holds the outputs of all `layers`, by their quantisers."""
+    bits = [layer.oq.quantizer.kif for layer in layers]
+    integer, fraction = (max(int(ops.max(kif[part])) for kif in bits) for part in (1, 2))
+    return FixedType(signed=True, width=1 + integer + fraction, integer=1 + integer)
+
+
 def scores(model: Any, values: Floats) -> npt.NDArray[np.float64]:
-    """`‖decoder - backbone‖²` with the mean for the latent sample."""
-    embedding = model.get_layer("backbone_out")(model.get_layer("backbone_0")(values))
-    difference = model.predict(values, batch_size=4096, verbose=0).astype(np.float64) - np.asarray(embedding)
-    return np.asarray((difference**2).sum(axis=1))
+    """`‖decoder - backbone‖²` (n, 1) of Keras's own layers, with the mean for the latent sample; summed in integers."""
+    backbone = [model.get_layer(name) for name in ("backbone_0", "backbone_out")]
+    grid = output_grid([backbone[1], model.get_layer("decoder_out")])
+    embedding = grid.from_float(backbone[1](backbone[0](values)))
+    difference = grid.from_float(model.predict(values, batch_size=4096, verbose=0)) - embedding
+    return np.ldexp((difference**2).sum(axis=1, keepdims=True).astype(np.float64), -2 * grid.fraction)
 
 
 def auc(background: npt.NDArray[np.float64], signal: npt.NDArray[np.float64]) -> float:
@@ -183,22 +196,30 @@ def words_of(contract: InputContract, sample: str) -> npt.NDArray[np.int64]:
     return contract.encode(ak.Array(read_events(FROZEN / sample, columns)))
 
 
-def train() -> None:
+def train(project: Path) -> None:
     """Train both parts; write `model.keras` and `contract.json`."""
     keras.utils.set_random_seed(SEED)
     words = words_of(level1_contract(), ZERO_BIAS)[:TRAINING_EVENTS]
     contract = level1_contract().fit_normaliser(words)
     model = train_vae(train_backbone(contract, words), normalised(contract, words))
-    PROJECT.mkdir(exist_ok=True)
-    contract.save(PROJECT / "contract.json")
-    model.save(PROJECT / "model.keras")
+    project.mkdir(exist_ok=True)
+    contract.save(project / "contract.json")
+    model.save(project / "model.keras")
 
 
-def measure() -> None:
+def freeze(project: Path) -> None:
+    """Write the scores that the saved model's layers have in Keras on the test vectors."""
+    contract, model = saved(project)
+    physics = words_of(contract, ZERO_BIAS)[-MEASURED_EVENTS:][:1000]
+    words = make_vectors(*contract.limits(), random=1000, saturating=250, seed=SEED, physics=physics).words
+    outputs = scores(model, normalised(contract, words))
+    np.savez_compressed(project / "framework.npz", words=words.astype(np.int16), outputs=outputs)
+
+
+def measure(project: Path) -> None:
     """Write what the saved model reaches on crossings that it was not trained on."""
-    contract = InputContract.load(PROJECT / "contract.json")
-    model = keras.saving.load_model(PROJECT / "model.keras")
-    background = scores(model, normalised(contract, words_of(contract, ZERO_BIAS)[-MEASURED_EVENTS:]))
+    contract, model = saved(project)
+    background = scores(model, normalised(contract, words_of(contract, ZERO_BIAS)[-MEASURED_EVENTS:]))[:, 0]
     signals = [name for name, sample in find_samples(FROZEN).items() if not sample.background]
     figures = {
         "framework": f"HGQ2 on Keras {keras.__version__} ({keras.backend.backend()})",
@@ -206,12 +227,29 @@ def measure() -> None:
         "training_events": TRAINING_EVENTS,
         "background_events": len(background),
         "auc": {
-            name: auc(background, scores(model, normalised(contract, words_of(contract, name)))) for name in signals
+            name: auc(background, scores(model, normalised(contract, words_of(contract, name)))[:, 0])
+            for name in signals
         },
     }
-    (PROJECT / "training.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (project / "training.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def saved(project: Path) -> tuple[InputContract, Any]:
+    """The contract and the model of a project."""
+    return InputContract.load(project / "contract.json"), keras.saving.load_model(project / "model.keras")
+
+
+def main() -> None:
+    """Train unless told not to; write model, contract, Keras's own scores and the figures of the training."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=PROJECT, help="the project's folder")
+    parser.add_argument("--no-training", action="store_true", help="freeze and measure the model that is there")
+    arguments = parser.parse_args()
+    if not arguments.no_training:
+        train(arguments.out)
+    freeze(arguments.out)
+    measure(arguments.out)
 
 
 if __name__ == "__main__":
-    train()
-    measure()
+    main()
