@@ -57,7 +57,7 @@ def estimate(design: RtlDesign, folder: Path) -> Resources:
     # The WebAssembly build sees only files below its working folder, under relative names.
     sources = " ".join(str(path.resolve().relative_to(root)) for path in verilog)
     script = (
-        f"read_verilog {sources}; synth_xilinx -family {FAMILY} -top {design.top} -flatten -noiopad -nodsp; "
+        f"read_verilog -sv {sources}; synth_xilinx -family {FAMILY} -top {design.top} -flatten -noiopad -nodsp; "
         f"tee -q -o {statistics.resolve().relative_to(root)} stat -json -tech xilinx; "
         f"write_json {(folder / NETLIST).resolve().relative_to(root)}"
     )

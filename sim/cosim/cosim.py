@@ -63,7 +63,7 @@ def simulate(
     plan = Plan.of(len(words), design.latency_clocks, _PROBES)
     built = build(design, simulator, build_dir, timeout_s)
     start = time.perf_counter()
-    trace, stream_seconds = _run(design, simulator, built, stimulus, plan, seed, clock_period_ns, timeout_s)
+    trace, stream_seconds = play(design, simulator, built, stimulus, plan, seed, clock_period_ns, timeout_s)
     _require_defined(design, plan, trace)
     latency = measure_latency(plan, trace, design)
     streamed = plan.streamed(trace, latency)
@@ -80,7 +80,7 @@ def simulate(
     )
 
 
-def _run(
+def play(
     design: RtlDesign,
     simulator: Simulator,
     built: Build,

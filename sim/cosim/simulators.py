@@ -113,7 +113,8 @@ def available_simulators(cache: Path | None = None) -> tuple[Simulator, ...]:
 def require_language(simulator: Simulator, design: RtlDesign) -> None:
     """Raise `InputError` unless the simulator reads the language of all the design's sources."""
     language = LANGUAGE[simulator.name]
-    foreign = next((source for source in design.sources if source.suffix != SUFFIX[language]), None)
+    read = {SUFFIX[language], ".sv"} if language is Language.VERILOG else {SUFFIX[language]}
+    foreign = next((source for source in design.sources if source.suffix not in read), None)
     if foreign is not None:
         able = " or ".join(name.value for name, known in LANGUAGE.items() if SUFFIX[known] == foreign.suffix)
         raise InputError(
