@@ -186,28 +186,30 @@ class _Rule:
 
     def limit(self, op: Mux) -> Expression | None:
         """`x < c ? x : c` and `x < c ? c : x`, which is how ALIR saturates, as a minimum and a maximum."""
-        chosen = self.source.circuit.nodes[op.selector]
-        if op.shift or not isinstance(chosen.operation, Sum) or not chosen.format.signed:
+        compared = self.comparison(op.selector)
+        if compared is None or op.shift:
             return None
-        terms, raw = chosen.operation.terms, self.raw_of(op.selector)
-        if len(terms) != 1 or terms[0].negative or terms[0].shift or raw.fraction > chosen.format.fraction:
-            return None
-        x, bound = (
-            terms[0].source,
-            Fraction(-chosen.operation.constant, 1) / Fraction(2) ** chosen.operation.constant_fraction,
-        )
-        limit = bound * Fraction(2) ** self.fraction(x)
+        x, bound = compared
         other = {op.when_set: op.when_clear, op.when_clear: op.when_set}.get(x)
-        if not raw.inside(chosen.format) or limit.denominator != 1 or other is None or self.constant_of(other) != bound:
+        mantissa = bound * Fraction(2) ** self.fraction(x)
+        if other is None or self.constant_of(other) != bound or mantissa.denominator != 1:
             return None
-        lane = max(self.lane, self.lanes[x], lane_for(int(limit).bit_length() + 1))
-        own, ends = self.known(x), int(limit)
-        kind, interval = (
-            (Kind.MIN, Range(min(own.low, ends), min(own.high, ends), own.fraction)) if x == op.when_set
-            else (Kind.MAX, Range(max(own.low, ends), max(own.high, ends), own.fraction))
-        )  # fmt: skip
-        limited = binary(kind, converted(self.leaf(x), lane), constant(lane, ends))
-        return self.settle(limited, own.fraction, interval)
+        end, own = int(mantissa), self.known(x)
+        smaller = x == op.when_set
+        pick = min if smaller else max
+        lane = max(self.lane, self.lanes[x], lane_for(end.bit_length() + 1))
+        limited = binary(Kind.MIN if smaller else Kind.MAX, converted(self.leaf(x), lane), constant(lane, end))
+        return self.settle(limited, own.fraction, Range(pick(own.low, end), pick(own.high, end), own.fraction))
+
+    def comparison(self, selector: int) -> tuple[int, Fraction] | None:
+        """The node and the constant whose exact difference a selector is: it is negative if the node is less."""
+        node = self.source.circuit.nodes[selector]
+        if not isinstance(node.operation, Sum) or len(node.operation.terms) != 1 or not node.format.signed:
+            return None
+        (term,), raw = node.operation.terms, self.raw_of(selector)
+        if term.negative or term.shift or raw.fraction > node.format.fraction or not raw.inside(node.format):
+            return None
+        return term.source, Fraction(-node.operation.constant) / Fraction(2) ** node.operation.constant_fraction
 
     def raw_of(self, node: int) -> Range:
         return raw_range(self.source.circuit.nodes[node], self.source.ranges, self.source.formats, self.source.types)
