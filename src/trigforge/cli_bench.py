@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 
-from trigforge.bench_emulator import BenchReport, EmulatorSpeed, bench_emulator
 from trigforge.cli_samples import JSON, print_json
 from trigforge.errors import InputError
 from trigforge.ui import Reporter
+
+if TYPE_CHECKING:
+    from trigforge.bench_emulator import BenchReport, EmulatorSpeed
 
 PROJECT_FILE = "project.toml"
 
@@ -29,6 +32,8 @@ def emulator(projects: tuple[Path, ...], as_json: bool) -> None:
 
     PROJECTS are folders of projects that name a model file; default: all of hls_projects.
     """
+    from trigforge.bench_emulator import bench_emulator
+
     folders = projects or tuple(sorted(path.parent for path in Path("hls_projects").glob(f"*/{PROJECT_FILE}")))
     if not folders:
         raise InputError("a project must be given, or the working folder must hold hls_projects; none was found")
