@@ -1,16 +1,22 @@
-"""`Project`: a reference project's recipe, targets and verification, as `hls_projects/<name>/project.toml`."""
+"""`Project`: a reference project's recipe, targets, trigger and verification: `hls_projects/<name>/project.toml`."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from trigforge.errors import InputError
+from trigforge.filling import LHC_ORBIT, FillingScheme, find_filling
 from trigforge.firmware.scores.spec import Score
 from trigforge.fixed import FixedType
 from trigforge.value import Value
+
+BX_NS: Final = 25.0
+"""Time between bunch crossings, nominally."""
+_BX_TOLERANCE: Final = 1e-3
 
 
 class Language(StrEnum):
@@ -34,6 +40,56 @@ class Targets(Value):
     """Delay of a LUT and its net on the part; default: what `trigforge.firmware.pipeline` assumes for its family."""
     clock_uncertainty: float = Field(default=0.1, ge=0, lt=1)
     """Share of the clock period that logic may not use (jitter, skew); the constraints written with the RTL say so."""
+
+
+class Trigger(Value):
+    """The trigger around the core: which of the program's outputs are scores, and how many algorithms compare each."""
+
+    scores: tuple[int, ...] = ()
+    """Indices of the output words that are scores; default: all."""
+    algorithms: tuple[int, ...] = Field(default=(1,), min_length=1)
+    """Number of algorithms on each score, or one number for all."""
+    orbit: int = Field(default=LHC_ORBIT, ge=2, le=1 << 16)
+    """Bunch crossings an orbit."""
+    filling: str = "nominal"
+    """Crossings that collide in verification: `nominal`, `bcms`, `all`, `single`, or a formula of their notation."""
+
+    @field_validator("scores")
+    @classmethod
+    def _scores_are_distinct(cls, scores: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(scores)) != len(scores) or any(score < 0 for score in scores):
+            raise ValueError(f"scores must be distinct indices of outputs, not {list(scores)}")
+        return scores
+
+    @model_validator(mode="after")
+    def _numbers_agree(self) -> Self:
+        if any(number < 1 for number in self.algorithms):
+            raise ValueError(f"algorithms must be at least 1 for every score, not {list(self.algorithms)}")
+        if self.scores and len(self.algorithms) not in {1, len(self.scores)}:
+            raise ValueError(
+                f"algorithms must be one number or one for each of {len(self.scores)} scores, "
+                f"not {list(self.algorithms)}"
+            )
+        if self.scheme.crossings != self.orbit:
+            raise ValueError(f"filling must have the orbit's {self.orbit} crossings, not {self.scheme.crossings}")
+        return self
+
+    @property
+    def scheme(self) -> FillingScheme:
+        """The filling scheme."""
+        return find_filling(self.filling)
+
+    def compares(self, outputs: int) -> tuple[int, ...]:
+        """The output word that every algorithm compares, for a program with so many; `InputError` if they disagree."""
+        scores = self.scores or tuple(range(outputs))
+        if max(scores) >= outputs:
+            raise InputError(f"scores must be 0..{outputs - 1}, outputs of the program, not {list(scores)}")
+        if len(self.algorithms) not in {1, len(scores)}:
+            raise InputError(
+                f"algorithms must be one number or one for each of {len(scores)} scores, not {list(self.algorithms)}"
+            )
+        numbers = self.algorithms if len(self.algorithms) == len(scores) else self.algorithms * len(scores)
+        return tuple(score for score, number in zip(scores, numbers, strict=True) for _ in range(number))
 
 
 class Verification(Value):
@@ -90,12 +146,33 @@ class Project(Value):
     model: ModelFile | None = None
     """A saved model, converted instead of training the recipe's."""
     targets: Targets = Targets()
+    trigger: Trigger | None = None
+    """The trigger that is written and verified with the core; default: none."""
     verification: Verification = Verification()
 
     @property
     def top(self) -> str:
         """Name of the HLS function and of the RTL module; never a keyword of either language."""
         return f"{self.name}_core"
+
+    @property
+    def clocks_per_bx(self) -> int:
+        """Clock periods a bunch crossing of 25 ns; `InputError` if they are no integer, to a thousandth."""
+        clocks = round(BX_NS / self.targets.clock_ns)
+        if abs(clocks * self.targets.clock_ns - BX_NS) > _BX_TOLERANCE * BX_NS:
+            fewer = int(BX_NS / self.targets.clock_ns)
+            low, high = BX_NS / (fewer + 1), BX_NS / fewer
+            raise InputError(
+                f"clock_ns of a trigger must be {BX_NS:g} ns over an integer (a multiple of 40 MHz), such as {low:.5g} "
+                f"or {high:.5g}, not {self.targets.clock_ns:g}; change it or leave [trigger] out"
+            )
+        return clocks
+
+    @model_validator(mode="after")
+    def _clock_fits_the_crossings(self) -> Self:
+        if self.trigger is not None:
+            _ = self.clocks_per_bx
+        return self
 
     @model_validator(mode="after")
     def _language_can_be_simulated(self) -> Self:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from trigforge.cli import run_command
+from trigforge.cli_replay import replay_file
 from trigforge.conversion import ConvertedModel, convert_project
 from trigforge.errors import CheckError, InputError, MissingToolError
 from trigforge.firmware.project import Project
@@ -87,6 +88,9 @@ def test_all_levels_agree(small: Small) -> None:
     assert certificate.digests["program"] == small.converted.program.digest
     assert certificate.digests["contract"] == small.converted.contract.digest
     assert certificate.tools["simulator"].startswith("Icarus Verilog ")
+    assert certificate.vectors.keys() >= {"object", "constrained"}
+    assert certificate.coverage["output"]["hit"] > 0
+    assert certificate.coverage["input"]["open"] == 0
 
 
 def test_a_simulator_may_get_fewer_vectors_and_the_certificate_says_so(small: Small) -> None:
@@ -109,8 +113,17 @@ def test_one_changed_shift_in_the_rtl_is_found(small: Small) -> None:
     source.write_text(text[: last.start(2)] + str(int(last.group(2)) ^ 1) + text[last.end(2) :])
     changed = verify(small.converted, small.folder, design, small.build, find_simulator("icarus"), quietly, events=40)
     assert changed.certificate.mismatches() | {"program_vs_rtl": 0} == dict.fromkeys(LEVELS, 0)
-    with pytest.raises(CheckError, match=r"program_vs_rtl must agree on every word, but \d+ of \d+ differ; first at"):
+    (file,) = small.build.glob("failure-*.json")
+    with pytest.raises(
+        CheckError,
+        match=rf"program_vs_rtl must agree on every word, but \d+ of \d+ differ; first at .*: trigforge replay {file}",
+    ):
         changed.require()
+    assert len(changed.certified.failure.words) == 1
+    with pytest.raises(
+        CheckError, match=r"the RTL of 'small' must give -?\d+ on output \d, but it gave -?\d+; bit \d+ is"
+    ):
+        replay_file(file, None, None, as_json=False)
 
 
 def test_one_wrong_word_of_the_framework_is_found(small: Small, tmp_path: Path) -> None:
@@ -170,7 +183,7 @@ def test_frozen_outputs_that_are_none_are_refused(small: Small, tmp_path: Path, 
 
 def test_a_latency_above_the_budget_fails(small: Small) -> None:
     verified = small.verify(events=10)
-    tight = Verified(verified.report, verified.certificate, verified.certificate.latency_ns - 1)
+    tight = Verified(verified.report, verified.certified, verified.certificate.latency_ns - 1)
     with pytest.raises(CheckError, match=r"the latency of 'small' must be at most"):
         tight.require()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from trigforge.firmware.rtl.core import DESIGN_FILE, SUFFIX, DesignRecord, read_pipeline, read_rtl, write_rtl
+from trigforge.firmware.rtl.project_trigger import TRIGGER_FILE, read_trigger, write_trigger
+from trigforge.firmware.rtl.register_model import predict_bus
 from trigforge.firmware.rtl.settings import Algorithm, BusWrite
 from trigforge.firmware.rtl.trigger import TriggerTop
 from trigforge.firmware.rtl.trigger_model import Decisions, Section, Stimulus, predict
@@ -10,6 +12,7 @@ from trigforge.firmware.rtl.trigger_model import Decisions, Section, Stimulus, p
 __all__ = [
     "DESIGN_FILE",
     "SUFFIX",
+    "TRIGGER_FILE",
     "Algorithm",
     "BusWrite",
     "Decisions",
@@ -18,7 +21,10 @@ __all__ = [
     "Stimulus",
     "TriggerTop",
     "predict",
+    "predict_bus",
     "read_pipeline",
     "read_rtl",
+    "read_trigger",
     "write_rtl",
+    "write_trigger",
 ]

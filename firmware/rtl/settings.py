@@ -12,8 +12,8 @@ from trigforge.errors import InputError
 from trigforge.firmware.design import Word
 
 PRESCALE_BITS: Final = 24
-MAGIC: Final = 0x54464731
-"""What the register at `Control.MAGIC` reads: the map's name and version, 'TFG1'."""
+MAGIC: Final = 0x54464732
+"""What the register at `Control.MAGIC` reads: the map's name and version, 'TFG2'."""
 SHADOW: Final = 0x400
 ACTIVE: Final = 0x800
 ALGORITHM_STRIDE: Final = 8
@@ -43,6 +43,7 @@ class Field(IntEnum):
     STEP = 3
     RAW = 4
     PASSED = 5
+    SCORE = 6
 
 
 class Commit(IntEnum):
@@ -86,15 +87,16 @@ def address(field: Field, algorithm: int, bank: int = SHADOW) -> int:
 
 
 def setting_writes(
-    algorithms: Sequence[Algorithm], score: Word, commit: Commit | None = Commit.AT_ORBIT
+    algorithms: Sequence[Algorithm], scores: Sequence[Word], commit: Commit | None = Commit.AT_ORBIT
 ) -> tuple[BusWrite, ...]:
-    """The writes that give the first algorithms these settings; `commit` says when they become active.
+    """The writes that give algorithms, each with the score that it compares, these settings.
 
-    Raises `InputError` if a threshold is none of the score's values, which no comparison in hardware could mean.
+    `commit` says when they become active. Raises `InputError` if a threshold is none of the score's values, which no
+    comparison in hardware could mean.
     """
-    low, high = score.limits
     writes = []
-    for i, algorithm in enumerate(algorithms):
+    for i, (algorithm, score) in enumerate(zip(algorithms, scores, strict=True)):
+        low, high = score.limits
         if not low <= algorithm.threshold <= high:
             raise InputError(
                 f"threshold {i} must be {low}..{high}, a value of the score, not {algorithm.threshold}; "

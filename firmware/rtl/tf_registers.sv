@@ -4,8 +4,9 @@
 // (bit 1) makes all of them active at once. Writing a setting disarms, so that no half-written set becomes active.
 module tf_registers #(
     parameter int N_ALGOS = 1,
-    parameter int SCORE_BITS = 16,
-    parameter bit SIGNED = 1'b1,
+    parameter logic [16*N_ALGOS-1:0] ALGO_FIRST = '0,
+    parameter logic [8*N_ALGOS-1:0] ALGO_WIDTH = {N_ALGOS{8'd16}},
+    parameter logic [N_ALGOS-1:0] ALGO_SIGNED = '1,
     parameter int PRESCALE_BITS = 24,
     parameter logic [31:0] IDENTITY = 32'd0,
     parameter logic [31:0] SHAPE = 32'd0
@@ -20,7 +21,7 @@ module tf_registers #(
     input  logic                             next_lumi,
     output logic                             loaded,
     output logic [N_ALGOS-1:0]               enable,
-    output logic [N_ALGOS*SCORE_BITS-1:0]    threshold,
+    output logic [32*N_ALGOS-1:0]            threshold,
     output logic [N_ALGOS*PRESCALE_BITS-1:0] prescale,
     output logic [N_ALGOS*PRESCALE_BITS-1:0] step,
     input  logic                             locked,
@@ -31,10 +32,10 @@ module tf_registers #(
     input  logic [32*N_ALGOS-1:0]            rate_raw,
     input  logic [32*N_ALGOS-1:0]            rate_passed
 );
-    localparam logic [31:0] MAGIC = 32'h54464731;
+    localparam logic [31:0] MAGIC = 32'h54464732;
     localparam logic [1:0] CONTROL = 2'd0, SHADOW = 2'd1, ACTIVE = 2'd2;
-    localparam logic [2:0] ENABLE = 3'd0, THRESHOLD = 3'd1, PRESCALE = 3'd2, STEP = 3'd3, RAW = 3'd4, PASSED = 3'd5;
-    localparam logic [31:0] SIGN = 32'(SIGNED) << (SCORE_BITS - 1);
+    localparam logic [2:0] ENABLE = 3'd0, THRESHOLD = 3'd1, PRESCALE = 3'd2, STEP = 3'd3, RAW = 3'd4, PASSED = 3'd5,
+        SCORE = 3'd6;
 
     wire [1:0] region = bus_addr[11:10];
     wire [6:0] algo_index = bus_addr[9:3];
@@ -65,8 +66,11 @@ module tf_registers #(
     wire [32*N_ALGOS-1:0] words;
 
     for (genvar i = 0; i < N_ALGOS; i++) begin : algo
+        localparam int BITS = int'(ALGO_WIDTH[8*i+:8]);
+        localparam logic [31:0] SIGN = 32'(ALGO_SIGNED[i]) << (BITS - 1);
+
         logic shadow_enable;
-        logic [SCORE_BITS-1:0] shadow_threshold;
+        logic [BITS-1:0] shadow_threshold, active_threshold;
         logic [PRESCALE_BITS-1:0] shadow_prescale, shadow_step;
         wire write = write_setting && algo_index == 7'(i);
 
@@ -78,7 +82,7 @@ module tf_registers #(
                 shadow_step <= '0;
             end else begin
                 if (write && field == ENABLE) shadow_enable <= bus_wdata[0];
-                if (write && field == THRESHOLD) shadow_threshold <= bus_wdata[SCORE_BITS-1:0];
+                if (write && field == THRESHOLD) shadow_threshold <= bus_wdata[BITS-1:0];
                 if (write && field == PRESCALE) shadow_prescale <= bus_wdata[PRESCALE_BITS-1:0];
                 if (write && field == STEP) shadow_step <= bus_wdata[PRESCALE_BITS-1:0];
             end
@@ -87,26 +91,28 @@ module tf_registers #(
         always_ff @(posedge clk) begin
             if (rst) begin
                 enable[i] <= 1'b0;
-                threshold[i*SCORE_BITS+:SCORE_BITS] <= '0;
+                active_threshold <= '0;
                 prescale[i*PRESCALE_BITS+:PRESCALE_BITS] <= '0;
                 step[i*PRESCALE_BITS+:PRESCALE_BITS] <= '0;
             end else if (load) begin
                 enable[i] <= shadow_enable;
-                threshold[i*SCORE_BITS+:SCORE_BITS] <= shadow_threshold;
+                active_threshold <= shadow_threshold;
                 prescale[i*PRESCALE_BITS+:PRESCALE_BITS] <= shadow_prescale;
                 step[i*PRESCALE_BITS+:PRESCALE_BITS] <= shadow_step;
             end
         end
 
         wire shows_shadow = region == SHADOW;
-        wire [SCORE_BITS-1:0] limit = shows_shadow ? shadow_threshold : threshold[i*SCORE_BITS+:SCORE_BITS];
+        wire [BITS-1:0] limit = shows_shadow ? shadow_threshold : active_threshold;
+        assign threshold[32*i+:32] = 32'(active_threshold);
         assign words[32*i+:32] =
             field == ENABLE ? 32'(shows_shadow ? shadow_enable : enable[i]) :
             field == THRESHOLD ? (32'(limit) ^ SIGN) - SIGN :
             field == PRESCALE ? 32'(shows_shadow ? shadow_prescale : prescale[i*PRESCALE_BITS+:PRESCALE_BITS]) :
             field == STEP ? 32'(shows_shadow ? shadow_step : step[i*PRESCALE_BITS+:PRESCALE_BITS]) :
             field == RAW ? rate_raw[32*i+:32] :
-            field == PASSED ? rate_passed[32*i+:32] : 32'd0;
+            field == PASSED ? rate_passed[32*i+:32] :
+            field == SCORE ? {7'd0, ALGO_SIGNED[i], ALGO_WIDTH[8*i+:8], ALGO_FIRST[16*i+:16]} : 32'd0;
     end
 
     always_ff @(posedge clk) begin

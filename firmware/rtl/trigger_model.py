@@ -6,6 +6,7 @@ orbits, and a prescale is the formula of `tf_prescale.sv`'s header.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,7 +19,8 @@ from trigforge.firmware.rtl.trigger import TriggerTop
 from trigforge.fixed import IntArray
 
 BoolArray = npt.NDArray[np.bool_]
-_SETTINGS = (Field.ENABLE, Field.THRESHOLD, Field.PRESCALE, Field.STEP)
+SETTINGS = (Field.ENABLE, Field.THRESHOLD, Field.PRESCALE, Field.STEP)
+"""The registers of an algorithm that the bus writes, in the order of the last axis of settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,27 @@ class Stimulus:
     """With a `bc0`: this orbit begins a luminosity section."""
     valid: BoolArray
     scores: IntArray
-    """Score of the words of that clock, `program(words)[:, trigger.score]`; looked at where a valid crossing begins."""
+    """Scores (n, scores) of the words of that clock, `program(words)[:, list(trigger.scores)]`; looked at where a valid
+    crossing begins."""
     writes: tuple[tuple[int, BusWrite], ...] = ()
+    reads: tuple[tuple[int, int], ...] = ()
+    """Clocks and the bus addresses that are read then; where nothing is written or read, the address is 0."""
 
     def __post_init__(self) -> None:
-        shapes = {array.shape for array in (self.reset, self.bc0, self.lumi, self.valid, self.scores)}
-        if len(shapes) != 1 or self.scores.ndim != 1 or self.scores.dtype != np.int64:
-            raise InputError(f"a stimulus must be arrays of one shape (n,) with int64 scores, not of {sorted(shapes)}")
+        shapes = {array.shape for array in (self.reset, self.bc0, self.lumi, self.valid)} | {self.scores.shape[:1]}
+        if len(shapes) != 1 or self.scores.ndim != 2 or self.scores.dtype != np.int64:
+            raise InputError(
+                "a stimulus must be arrays of one shape (n,) with int64 scores (n, scores), "
+                f"not of {sorted(shapes)} with {self.scores.dtype} scores {self.scores.shape}"
+            )
         clocks = [clock for clock, _ in self.writes]
         if clocks != sorted(set(clocks)):
             raise InputError("the writes of a stimulus must be ordered by clock, at most one a clock")
+        read = [clock for clock, _ in self.reads]
+        if read != sorted(set(read)) or set(read) & set(clocks):
+            raise InputError(
+                "the reads of a stimulus must be ordered by clock, at most one a clock and none where it writes"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,7 @@ class Decisions:
     bx: IntArray
     valid: BoolArray
     scores: IntArray
+    """Scores (k, scores), 0 where the crossing is not valid."""
     raw: BoolArray
     """Bits (k, algorithms) before the prescales."""
     passed: BoolArray
@@ -72,98 +86,140 @@ class Decisions:
     """Since the last reset."""
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Shadow and active settings (algorithms, 4) and the armed commits after a rising edge, until the next change."""
+
+    edge: int
+    shadow: IntArray
+    active: IntArray
+    armed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What happens between two resets: decisions, and what the registers hold from which edge on."""
+
+    start: int
+    end: int
+    decisions: Decisions
+    settings: tuple[Settings, ...]
+    locked: int
+    """The edge of the first BC0, or `end`."""
+    errors: IntArray
+    """Edges of the missing and the misplaced BC0s."""
+    latched: IntArray
+    """Edges at which the counts of `decisions.sections` are latched."""
+
+
 def predict(trigger: TriggerTop, stimulus: Stimulus) -> Decisions:
     """The decisions of a trigger on a stimulus; there are none before its first reset and BC0."""
-    clocks = len(stimulus.reset)
+    found = [part.decisions for part in predict_parts(trigger, stimulus)]
+    names = ("clock", "bx", "valid", "scores", "raw", "passed")
+    arrays = {name: np.concatenate([getattr(decisions, name) for decisions in found]) for name in names}
+    return Decisions(**arrays, sections=found[-1].sections, sync_errors=found[-1].sync_errors)
+
+
+def predict_parts(trigger: TriggerTop, stimulus: Stimulus) -> tuple[Part, ...]:
+    """A part for every reset."""
+    if stimulus.scores.shape[1] != len(trigger.scores):
+        raise InputError(
+            f"a stimulus of {trigger.name!r} must have {len(trigger.scores)} scores, not {stimulus.scores.shape[1]}"
+        )
     resets = np.flatnonzero(stimulus.reset).tolist()
     if not resets:
         raise InputError("a stimulus must have a reset: before it a trigger's outputs are undefined")
-    ends = [*resets[1:], clocks]
-    parts = [_predict_part(trigger, stimulus, start + 1, end) for start, end in zip(resets, ends, strict=True)]
-
-    def joined(name: str) -> npt.NDArray[np.generic]:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    names = ("clock", "bx", "valid", "scores", "raw", "passed")
-    arrays = {name: joined(name) for name in names}
-    return Decisions(**arrays, sections=parts[-1].sections, sync_errors=parts[-1].sync_errors)  # type: ignore[arg-type]
+    ends = [*resets[1:], len(stimulus.reset)]
+    return tuple(_predict_part(trigger, stimulus, r + 1, end) for r, end in zip(resets, ends, strict=True))
 
 
-def _predict_part(trigger: TriggerTop, stimulus: Stimulus, start: int, end: int) -> Decisions:
+def _predict_part(trigger: TriggerTop, stimulus: Stimulus, start: int, end: int) -> Part:
     """The decisions between two resets, on the clocks `start..end - 1`."""
-    begin, bx, sync_errors = _crossings(trigger, stimulus.bc0, start, end)
+    marks = (np.flatnonzero(stimulus.bc0[start:end]) + start).tolist()
+    begin, bx, errors = crossings(trigger, marks, end)
     valid = stimulus.valid[begin]
-    scores = np.where(valid, stimulus.scores[begin], 0)
+    scores = np.where(valid[:, None], stimulus.scores[begin], 0)
     first = bx == 0
     lumi = first & stimulus.bc0[begin] & stimulus.lumi[begin]
     orbit = np.cumsum(first) - 1
-    settings, loaded = _settings(trigger, stimulus, begin[first], lumi[first], (start, end))
-    enable, threshold, prescale, step = np.moveaxis(settings[orbit], 2, 0)
-    raw = valid[:, None] & (enable != 0) & (scores[:, None] >= threshold)
+    writes = [(clock, write) for clock, write in stimulus.writes if start <= clock < end]
+    states, of_orbit, loaded = _settings(trigger, writes, begin[first], lumi[first], start)
+    enable, threshold, prescale, step = np.moveaxis(of_orbit[orbit], 2, 0)
+    raw = valid[:, None] & (enable != 0) & (scores[:, list(trigger.compared)] >= threshold)
     epoch = np.cumsum(first & (lumi | loaded[orbit]))
     passed = _prescaled(raw, epoch, prescale, step)
     clock = begin + trigger.latency_clocks
-    shown = clock <= end
-    counted = clock + 1 <= end
-    return Decisions(
+    shown, latched = clock <= end, lumi & (clock + 1 <= end)
+    decisions = Decisions(
         clock=clock[shown],
         bx=bx[shown],
         valid=valid[shown],
         scores=scores[shown],
         raw=raw[shown],
         passed=passed[shown],
-        sections=_sections(lumi & counted, raw, passed, valid, first),
-        sync_errors=sync_errors,
+        sections=_sections(latched, raw, passed, valid, first),
+        sync_errors=len(errors),
     )
+    return Part(start, end, decisions, states, marks[0] if marks else end, errors, clock[latched])
 
 
-def _crossings(trigger: TriggerTop, bc0: BoolArray, start: int, end: int) -> tuple[IntArray, IntArray, int]:
-    """First clock and number of every crossing from the first BC0 on, and the missing and the misplaced BC0s."""
-    marks = (np.flatnonzero(bc0[start:end]) + start).tolist()
-    spans = list(zip(marks, [*marks, end][1:], strict=True))
-    clocks = [np.arange(mark, until, trigger.clocks_per_bx) for mark, until in spans]
-    numbers = [np.arange(len(run)) % trigger.orbit for run in clocks]
-    missing = sum((len(run) - 1) // trigger.orbit for run in clocks)
-    misplaced = sum((until - mark) % (trigger.orbit * trigger.clocks_per_bx) != 0 for mark, until in spans[:-1])
+def crossings(trigger: TriggerTop, marks: list[int], end: int) -> tuple[IntArray, IntArray, IntArray]:
+    """First clock and number of every crossing from the first BC0 on; clocks of the missing and the misplaced BC0s."""
+    length = trigger.orbit * trigger.clocks_per_bx
+    clocks, numbers, errors = [], [], []
+    for mark, until in zip(marks, [*marks, end][1:], strict=True):
+        run = np.arange(mark, until, trigger.clocks_per_bx)
+        clocks.append(run)
+        numbers.append(np.arange(len(run)) % trigger.orbit)
+        errors += list(range(mark + length, until, length))
+        if until != end and (until - mark) % length:
+            errors.append(until)
     empty = np.zeros(0, dtype=np.int64)
-    return np.concatenate([empty, *clocks]), np.concatenate([empty, *numbers]), missing + misplaced
+    joined = np.concatenate([empty, *clocks]), np.concatenate([empty, *numbers])
+    return *joined, np.array(errors, dtype=np.int64)
 
 
 def _settings(
-    trigger: TriggerTop, stimulus: Stimulus, orbits: IntArray, lumi: BoolArray, part: tuple[int, int]
-) -> tuple[IntArray, BoolArray]:
-    """The settings (orbits, algorithms, 4) of every orbit, in the order of `_SETTINGS`, and whether they are new.
+    trigger: TriggerTop, writes: Sequence[tuple[int, BusWrite]], orbits: IntArray, lumi: BoolArray, start: int
+) -> tuple[tuple[Settings, ...], IntArray, BoolArray]:
+    """Every change of settings, the settings (orbits, algorithms, 4) of every orbit, and whether they are new there.
 
     They are those committed before edge `LATENCY - 1` after the orbit's first words, at which the core has its score.
     """
-    pending = [(clock, write) for clock, write in stimulus.writes if part[0] <= clock < part[1]]
-    shadow = np.zeros((trigger.algorithms, len(_SETTINGS)), dtype=np.int64)
-    active, armed = shadow, 0
+    nothing = np.zeros((trigger.algorithms, len(SETTINGS)), dtype=np.int64)
+    states = [Settings(start - 1, nothing, nothing, 0)]
     history, loaded = [], np.zeros(len(orbits), dtype=bool)
+    pending = list(reversed(writes))
     for k, begin in enumerate(orbits.tolist()):
-        while pending and pending[0][0] < begin + trigger.core.latency_clocks - 1:
-            shadow, armed = _written(trigger, pending.pop(0)[1], shadow, armed)
-        if armed & 1 or (armed & 2 and lumi[k]):
-            active, armed, loaded[k] = shadow, 0, True
-        history.append(active)
-    return np.array(history, dtype=np.int64).reshape(-1, *shadow.shape), loaded
+        edge = begin + trigger.core.latency_clocks - 1
+        while pending and pending[-1][0] < edge:
+            states.append(_written(trigger, *pending.pop(), states[-1]))
+        now = states[-1]
+        if now.armed & 1 or (now.armed & 2 and lumi[k]):
+            states.append(Settings(edge, now.shadow, now.shadow, 0))
+            loaded[k] = True
+        history.append(states[-1].active)
+    while pending:
+        states.append(_written(trigger, *pending.pop(), states[-1]))
+    return tuple(states), np.array(history, dtype=np.int64).reshape(-1, *nothing.shape), loaded
 
 
-def _written(trigger: TriggerTop, write: BusWrite, shadow: IntArray, armed: int) -> tuple[IntArray, int]:
-    """Shadow registers and armed commits after a write."""
+def _written(trigger: TriggerTop, clock: int, write: BusWrite, before: Settings) -> Settings:
+    """Settings and armed commits after a write."""
+    shadow = before.shadow
     if write.address == Control.COMMIT:
-        return shadow, write.value & 3
+        return Settings(clock, shadow, before.active, write.value & 3)
     if not SHADOW <= write.address < 2 * SHADOW:
-        return shadow, armed
+        return Settings(clock, shadow, before.active, before.armed)
     algorithm, field = divmod(write.address - SHADOW, ALGORITHM_STRIDE)
-    if algorithm < trigger.algorithms and field < len(_SETTINGS):
-        word = trigger.score_word
+    if algorithm < trigger.algorithms and field < len(SETTINGS):
+        word = trigger.score_words[algorithm]
         value = write.value % (1 << {Field.ENABLE: 1, Field.THRESHOLD: word.width}.get(Field(field), PRESCALE_BITS))
         if field == Field.THRESHOLD and value > word.limits[1]:
             value -= 1 << word.width
         shadow = shadow.copy()
         shadow[algorithm, field] = value
-    return shadow, 0
+    return Settings(clock, shadow, before.active, 0)
 
 
 def _prescaled(raw: BoolArray, epoch: IntArray, prescale: IntArray, step: IntArray) -> BoolArray:

@@ -1,12 +1,15 @@
 // A trigger around a core that takes one event a clock: thresholds, prescales, rates and settings; docs/trigger_top.md.
 //
-// in_* belong to the words that the core is given in the same clock; score comes out of the core LATENCY clocks later.
+// in_* belong to the words that the core is given in the same clock; its scores come out, side by side, LATENCY clocks
+// later, and algorithm i compares the ALGO_WIDTH[i] bits from bit ALGO_FIRST[i] on.
 // LATENCY + 2 clocks after in_*, out_strobe is high for one clock; the other outputs then hold until the next crossing.
 module trigger_top #(
     parameter int LATENCY = 2,
-    parameter int SCORE_BITS = 16,
-    parameter bit SIGNED = 1'b1,
     parameter int N_ALGOS = 1,
+    parameter int SCORE_BITS = 16,
+    parameter logic [16*N_ALGOS-1:0] ALGO_FIRST = '0,
+    parameter logic [8*N_ALGOS-1:0] ALGO_WIDTH = {N_ALGOS{8'(SCORE_BITS)}},
+    parameter logic [N_ALGOS-1:0] ALGO_SIGNED = '1,
     parameter int ORBIT = 3564,
     parameter int CLOCKS_PER_BX = 1,
     parameter int PRESCALE_BITS = 24,
@@ -31,15 +34,14 @@ module trigger_top #(
     output logic [N_ALGOS-1:0]    out_bits,
     output logic                  out_accept
 );
-    localparam logic [31:0] SHAPE = {8'(N_ALGOS), 8'(SCORE_BITS), 8'(LATENCY), 7'(CLOCKS_PER_BX), SIGNED};
+    localparam logic [31:0] SHAPE = {8'(N_ALGOS), 8'(LATENCY), 16'(CLOCKS_PER_BX)};
 
     wire strobe, valid, orbit, lumi, next_orbit, next_lumi, locked, sync_error, loaded;
     wire [BX_BITS-1:0] bx;
     wire [N_ALGOS-1:0] enable, candidates;
-    wire [N_ALGOS*SCORE_BITS-1:0] threshold;
     wire [N_ALGOS*PRESCALE_BITS-1:0] prescale, step;
     wire [31:0] sections, orbits, crossings;
-    wire [32*N_ALGOS-1:0] rate_raw, rate_passed;
+    wire [32*N_ALGOS-1:0] threshold, rate_raw, rate_passed;
 
     tf_align #(
         .LATENCY(LATENCY), .ORBIT(ORBIT), .CLOCKS_PER_BX(CLOCKS_PER_BX), .BX_BITS(BX_BITS)
@@ -49,8 +51,8 @@ module trigger_top #(
     );
 
     tf_registers #(
-        .N_ALGOS(N_ALGOS), .SCORE_BITS(SCORE_BITS), .SIGNED(SIGNED), .PRESCALE_BITS(PRESCALE_BITS),
-        .IDENTITY(IDENTITY), .SHAPE(SHAPE)
+        .N_ALGOS(N_ALGOS), .ALGO_FIRST(ALGO_FIRST), .ALGO_WIDTH(ALGO_WIDTH), .ALGO_SIGNED(ALGO_SIGNED),
+        .PRESCALE_BITS(PRESCALE_BITS), .IDENTITY(IDENTITY), .SHAPE(SHAPE)
     ) registers (
         .clk, .rst, .bus_addr, .bus_write, .bus_wdata, .bus_rdata, .next_orbit, .next_lumi, .loaded,
         .enable, .threshold, .prescale, .step, .locked, .sync_error, .sections, .orbits, .crossings,
@@ -58,7 +60,8 @@ module trigger_top #(
     );
 
     tf_threshold #(
-        .N_ALGOS(N_ALGOS), .SCORE_BITS(SCORE_BITS), .SIGNED(SIGNED)
+        .N_ALGOS(N_ALGOS), .SCORE_BITS(SCORE_BITS), .ALGO_FIRST(ALGO_FIRST), .ALGO_WIDTH(ALGO_WIDTH),
+        .ALGO_SIGNED(ALGO_SIGNED)
     ) thresholds (
         .clk, .rst, .strobe, .valid, .score, .enable, .threshold, .bits(candidates)
     );

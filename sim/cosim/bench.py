@@ -15,7 +15,7 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge
+from cocotb.triggers import FallingEdge, Timer
 
 FOLDER_VARIABLE = "TRIGFORGE_BENCH"
 """Environment variable that names the folder of the exchanged files."""
@@ -42,7 +42,10 @@ async def _stream(dut: Any) -> None:
     else:
         stimulus = list(np.load(folder / "stimulus.npy"))
         order = np.load(folder / "order.npy").tolist()
-        Clock(getattr(dut, job["clock"]), job["period_ps"], unit="ps").start(start_high=False)
+        clock = getattr(dut, job["clock"])
+        clock.value = 0  # Verilator starts it at random: one edge passes before the first event, whatever the seed
+        await Timer(job["period_ps"], unit="ps")
+        Clock(clock, job["period_ps"], unit="ps").start(start_high=False)
         trace = await _play(job, dut, stimulus, order[: job["prologue"]])
         start = time.perf_counter()
         trace += await _play(job, dut, stimulus, order[job["prologue"] :])

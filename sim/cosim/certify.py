@@ -1,4 +1,4 @@
-"""From the levels that software can compare to a certificate: the RTL is co-simulated and its level added."""
+"""From the levels that software can compare to a certificate: core and trigger are simulated, their levels added."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from trigforge.errors import MissingToolError
+from trigforge.filling import FillingScheme
 from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.emulator import Emulator, compile_emulator
 from trigforge.firmware.program import IntegerProgram
+from trigforge.firmware.rtl import TriggerTop
 from trigforge.sim.cosim.certificate import Certificate, LevelResult, compare
 from trigforge.sim.cosim.cosim import CosimResult, simulate
-from trigforge.sim.cosim.simulators import Simulator
+from trigforge.sim.cosim.simulators import Simulator, SimulatorName, find_simulator
+from trigforge.sim.cosim.trigger import PackedTrigger, TriggerResult, simulate_trigger
+from trigforge.sim.cosim.trigger_stimulus import make_trigger_vectors
 from trigforge.sim.cosim.vectors import Vectors
+from trigforge.sim.coverage.measure import coverage
+from trigforge.sim.coverage.points import Bins
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +56,12 @@ def certify(
     simulator: Simulator,
     folder: Path,
     events: int | None = None,
+    bins: Bins | None = None,
 ) -> tuple[Certificate, CosimResult]:
     """Simulate the RTL in `folder` and put its level behind the `software` ones, which were compared on `vectors`.
 
-    The RTL gets all of the vectors, or about `events` of them. The certificate may be red: `Certificate.require`
-    says so. Raises what `simulate` does.
+    The RTL gets all of the vectors, or about `events` of them; how much of `bins` those cover is written down. The
+    certificate may be red: `Certificate.require` says so. Raises what `simulate` does.
     """
     program, design = subject.program, subject.design
     streamed = vectors if events is None else vectors.thinned(events)
@@ -67,5 +75,62 @@ def certify(
         clock_ns=subject.clock_ns,
         tools={**subject.tools, "cocotb": importlib.metadata.version("cocotb"), "simulator": rtl.simulator},
         digests={**subject.digests, "program": program.digest, "rtl": design.digest},
+        coverage={} if bins is None else coverage(bins, streamed.words).counts(),
     )
     return certificate, rtl
+
+
+MOST_CHANGES: Final = {SimulatorName.VERILATOR: 4000, SimulatorName.ICARUS: 100}
+"""How often a trigger's words change in a simulator: Icarus needs a tenth of a second for a large core's event."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerSubject:
+    """A trigger as it was written, the core's program, and the crossings that collide."""
+
+    trigger: TriggerTop
+    sources: tuple[Path, ...]
+    program: IntegerProgram
+    filling: FillingScheme
+    seed: int
+
+
+def trigger_simulator(simulator: Simulator) -> Simulator:
+    """The simulator of a trigger, which is SystemVerilog: the core's, or another where that reads VHDL only."""
+    if simulator.name is not SimulatorName.GHDL:
+        return simulator
+    try:
+        return find_simulator(SimulatorName.VERILATOR)
+    except MissingToolError:
+        return find_simulator(SimulatorName.ICARUS)
+
+
+def certify_trigger(
+    certificate: Certificate,
+    subject: TriggerSubject,
+    vectors: Vectors,
+    simulator: Simulator,
+    folder: Path,
+    events: int | None = None,
+) -> tuple[Certificate, TriggerResult]:
+    """The certificate with the level, the latency and the digest of the trigger, which is simulated in `folder`.
+
+    Its words are those of `vectors`, or of about `events` of them. A simulator of VHDL is replaced by one of Verilog.
+    Raises what `simulate_trigger` does, and `MissingToolError` if there is none.
+    """
+    simulator = trigger_simulator(simulator)
+    streamed = vectors if events is None else vectors.thinned(events)
+    packed = PackedTrigger.write(subject.trigger, subject.sources, folder / "trigger")
+    changes = min(len(streamed), MOST_CHANGES[simulator.name])
+    made = make_trigger_vectors(
+        subject.trigger, subject.program, streamed, subject.filling, subject.seed, changes=changes
+    )
+    found = simulate_trigger(packed, made, simulator, folder)
+    other = {} if found.simulator == certificate.tools.get("simulator") else {"trigger_simulator": found.simulator}
+    added = {
+        "levels": (*certificate.levels, found.level),
+        "trigger_latency_clocks": found.latency_clocks,
+        "tools": certificate.tools | other,
+        "digests": certificate.digests | {"trigger": packed.design.digest},
+    }
+    return certificate.model_copy(update=added), found

@@ -18,9 +18,8 @@ from trigforge.fixed import IntArray
 from trigforge.sim.cosim.build import Build, build, child_environment, run_command
 from trigforge.sim.cosim.process import quote_log, run_logged
 from trigforge.sim.cosim.simulators import LANGUAGE, Simulator
-from trigforge.sim.cosim.timing import Plan, measure_latency, require_interval_one
-
-_PROBES = 24
+from trigforge.sim.cosim.timing import Plan, read_trace
+from trigforge.sim.cosim.verilate import Purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +47,12 @@ def simulate(
     seed: int = 1,
     clock_period_ns: float = 5.0,
     timeout_s: float = 1800.0,
+    waves: Path | None = None,
 ) -> CosimResult:
     """Stream events (n, inputs), one a clock, through the RTL; build and run may each take `timeout_s`.
 
-    `seed` sets the registers' initial values in Verilator, so that a result that depends on them shows.
+    `seed` sets the registers' initial values in Verilator, so that a result that depends on them shows. With `waves`
+    every signal is recorded in that FST file; it takes a build of its own, and the file grows with every clock.
     Raises `CheckError` if the design does not compile, its latency is not the declared one, it does not take an event
     a clock, or an output has undefined bits.
     """
@@ -60,17 +61,13 @@ def simulate(
     if not 0.002 <= clock_period_ns <= 1e6:
         raise InputError(f"clock_period_ns must be 0.002..1000000, not {clock_period_ns!r}")
     stimulus = design.inputs.pack(words)
-    plan = Plan.of(len(words), design.latency_clocks, _PROBES)
-    built = build(design, simulator, build_dir, timeout_s)
+    plan = Plan.of(len(words), design.latency_clocks)
+    built = build(design, simulator, build_dir, timeout_s, Purpose.WAVES if waves is not None else Purpose.BENCH)
     start = time.perf_counter()
-    trace, stream_seconds = play(design, simulator, built, stimulus, plan, seed, clock_period_ns, timeout_s)
-    _require_defined(design, plan, trace)
-    latency = measure_latency(plan, trace, design)
-    streamed = plan.streamed(trace, latency)
-    require_interval_one(plan, trace, streamed)
+    trace, stream_seconds = play(design, simulator, built, stimulus, plan, seed, clock_period_ns, timeout_s, waves)
     return CosimResult(
-        outputs=design.outputs.unpack(streamed),
-        latency_clocks=latency,
+        outputs=design.outputs.unpack(read_trace(plan, trace, design)),
+        latency_clocks=design.latency_clocks,
         ii=1,
         events_per_second=len(words) / max(stream_seconds, 1e-9),
         build_seconds=built.seconds,
@@ -89,8 +86,14 @@ def play(
     seed: int,
     clock_period_ns: float,
     timeout_s: float,
+    waves: Path | None = None,
 ) -> tuple[Bits, float]:
-    """The output port before every clock of the plan, and the seconds that the stream took."""
+    """The output port before every clock of the plan, and the seconds that the stream took.
+
+    Signals are recorded in the FST file `waves` if the simulation was built for that (`Purpose.WAVES`).
+    """
+    if waves is not None:
+        _require_recordable(built, waves)
     log = built.log.with_name(built.log.name.replace(".build.", ".run."))
     log.write_text("", encoding="utf-8")
     with tempfile.TemporaryDirectory(dir=built.executable.parent, prefix="run-") as scratch:
@@ -108,9 +111,16 @@ def play(
         }
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         environment = child_environment(_bench_environment(design, simulator, folder, seed))
-        run_logged(run_command(design, simulator, built, seed), folder, environment, log, timeout_s)
+        run_logged(run_command(design, simulator, built, seed, waves), folder, environment, log, timeout_s)
         outcome = _read_outcome(folder, design, log)
         return np.load(folder / "trace.npy"), float(outcome["seconds"])
+
+
+def _require_recordable(built: Build, waves: Path) -> None:
+    if built.purpose is not Purpose.WAVES:
+        raise InputError(f"to record waves, a simulation must be built for waves, not for {built.purpose.value}")
+    if waves.suffix != ".fst" or not waves.parent.is_dir():
+        raise InputError(f"waves must be an .fst file in a folder that exists, not {str(waves)!r}")
 
 
 def _bench_environment(design: RtlDesign, simulator: Simulator, folder: Path, seed: int) -> dict[str, str]:
@@ -151,18 +161,3 @@ def _read_outcome(folder: Path, design: RtlDesign, log: Path) -> dict[str, Any]:
                 f"but the RTL has {outcome['widths'][key]}"
             )
     return outcome
-
-
-def _require_defined(design: RtlDesign, plan: Plan, trace: Bits) -> None:
-    """Raise `CheckError` at the first output bit that is neither 0 nor 1 once the pipeline is filled."""
-    digits = design.outputs.digits(trace[plan.hold :])[:, ::-1]
-    undefined = (digits != ord("0")) & (digits != ord("1"))
-    if undefined.any():
-        row, position = (int(k) for k in np.argwhere(undefined)[0])
-        element, bit = design.outputs.locate(position)
-        event = int(plan.order[row + plan.hold - design.latency_clocks])
-        raise CheckError(
-            f"every output bit of {design.top!r} must be 0 or 1, but bit {bit} of output {element} is "
-            f"{chr(digits[row, position])} at event {event}; {int(undefined.any(axis=1).sum())} of {len(digits)} "
-            "clocks have undefined bits"
-        )

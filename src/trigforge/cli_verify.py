@@ -94,7 +94,16 @@ def describe(certificate: Certificate) -> list[str]:
     ]
     clocks, simulator = certificate.latency_clocks, certificate.tools["simulator"]
     timing = f"{clocks} clocks = {certificate.latency_ns:g} ns, II {certificate.ii}, measured in {simulator}"
-    return [*levels, timing, ", ".join(f"{name} {digest[:12]}" for name, digest in certificate.digests.items())]
+    if certificate.trigger_latency_clocks is not None:
+        timing += f"; trigger {certificate.trigger_latency_clocks} clocks = {certificate.trigger_latency_ns:g} ns"
+    digests = ", ".join(f"{name} {digest[:12]}" for name, digest in certificate.digests.items())
+    return [*levels, *_covered(certificate), timing, digests]
+
+
+def _covered(certificate: Certificate) -> list[str]:
+    """Bins of functional coverage that the RTL's events hit, of those that are not proved impossible."""
+    classes = (f"{name} {c['hit']} of {c['hit'] + c['open']}" for name, c in certificate.coverage.items())
+    return [f"coverage: {', '.join(classes)}"] if certificate.coverage else []
 
 
 def _content(verified: Verified, out: Path) -> dict[str, object]:
@@ -104,6 +113,7 @@ def _content(verified: Verified, out: Path) -> dict[str, object]:
         **certificate.model_dump(mode="json"),
         "ok": certificate.ok and verified.report.ok,
         "latency_ns": certificate.latency_ns,
+        "trigger_latency_ns": certificate.trigger_latency_ns,
         "divergence": None if divergence is None else divergence.model_dump(mode="json"),
         "folder": str(out),
     }

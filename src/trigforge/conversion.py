@@ -17,7 +17,8 @@ from trigforge.firmware.lowering import Lowering, Width, lower
 from trigforge.firmware.program import IntegerProgram, Provenance
 from trigforge.firmware.project import ModelFile, Project
 from trigforge.fixed import FixedType, IntArray
-from trigforge.sim.cosim import LevelResult, Vectors, compare, make_vectors
+from trigforge.sim.cosim import LevelResult, Vectors, compare
+from trigforge.sim.cosim.vectors import contract_vectors
 from trigforge.value import Value
 from trigforge.words import words_of
 
@@ -98,9 +99,10 @@ def convert_project(project: Project, folder: Path, build: Path) -> ConvertedMod
     return ConvertedModel(project, contract, source, compile_csim(source.graph), lowering)
 
 
-def examine(converted: ConvertedModel, *, explain: bool = False) -> ConversionReport:
-    """Compare source, csim and program on random, corner and saturating vectors; with `explain`, layer by layer too."""
-    project, program, vectors = converted.project, converted.program, conversion_vectors(converted)
+def examine(converted: ConvertedModel, vectors: Vectors | None = None, *, explain: bool = False) -> ConversionReport:
+    """Compare source, csim and program on `vectors`, or those of the conversion; with `explain`, layer by layer too."""
+    project, program = converted.project, converted.program
+    vectors = conversion_vectors(converted) if vectors is None else vectors
     inputs, words = converted.inputs(vectors.words), program(vectors.words)
     csim = words_of(program, converted.csim(inputs), "csim")
     levels = [compare("csim_vs_program", csim, words_of(program, program.to_float(words), "program"), vectors.kinds)]
@@ -124,10 +126,15 @@ def examine(converted: ConvertedModel, *, explain: bool = False) -> ConversionRe
 
 
 def conversion_vectors(converted: ConvertedModel) -> Vectors:
-    """The words on which a conversion is compared: random, corner, walking and saturating."""
+    """The words on which a conversion is compared: within the contract's limits, and events that obey it."""
     asked = converted.project.verification
-    limits = converted.contract.limits()
-    return make_vectors(*limits, random=asked.random, saturating=asked.random // 4, seed=asked.seed)
+    return contract_vectors(
+        converted.contract,
+        random=asked.random,
+        saturating=asked.random // 4,
+        constrained=asked.random,
+        seed=asked.seed,
+    )
 
 
 def _divergence(converted: ConvertedModel, vectors: Vectors, everywhere: bool) -> LayerDivergence | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import statistics
 import time
+from dataclasses import replace
 from typing import Final
 
 import awkward as ak
@@ -21,9 +22,18 @@ from trigforge.firmware.frontends.keras3 import convert_keras
 from trigforge.firmware.hls import compile_csim, load_csim
 from trigforge.firmware.lowering import lower
 from trigforge.firmware.program import IntegerProgram, Provenance
-from trigforge.firmware.rtl import read_pipeline, read_rtl, write_rtl
+from trigforge.firmware.rtl import (
+    TRIGGER_FILE,
+    TriggerTop,
+    read_pipeline,
+    read_rtl,
+    read_trigger,
+    write_rtl,
+    write_trigger,
+)
 from trigforge.firmware.synthesis import estimate
 from trigforge.fixed import IntArray
+from trigforge.hardware import Hardware, certify_hardware, cover, required_levels
 from trigforge.models.recipe import find_recipe
 from trigforge.models.train import train
 from trigforge.models.trained import TrainedModel, load_trained
@@ -41,8 +51,9 @@ from trigforge.samples import (
 )
 from trigforge.sim.collisions.dataset import simulate
 from trigforge.sim.collisions.frozen import require_run_samples
-from trigforge.sim.cosim import LEVELS, LevelResult, Vectors, compare, find_simulator, make_vectors
-from trigforge.sim.cosim.certify import Subject, certify, native_emulator
+from trigforge.sim.cosim import LEVELS, LevelResult, Vectors, compare, find_simulator
+from trigforge.sim.cosim.certify import Subject, native_emulator
+from trigforge.sim.cosim.vectors import contract_vectors
 from trigforge.ui import Update
 from trigforge.value import write_atomic
 from trigforge.verification import require_agreement
@@ -120,13 +131,21 @@ def make_program(run: Run, update: Update) -> str:
 
 
 def make_rtl(run: Run, update: Update) -> str:
-    """Write the RTL."""
+    """Write the RTL of the core, and of the trigger if the project has one."""
     update(0.1, "pipelining")
-    design = write_rtl(load_program(run), run.config.project.targets, run.build / "rtl", run.config.project.top)
+    program, project = load_program(run), run.config.project
+    design = write_rtl(program, project.targets, run.build / "rtl", project.top)
     pipeline = read_pipeline(run.build / "rtl")
-    return (
+    said = (
         f"{design.inputs.bits} bits in, {design.outputs.bits} out, {pipeline.latency_clocks} clocks = "
         f"{pipeline.latency_ns:g} ns, {pipeline.levels:.1f} logic levels estimated ({pipeline.delay_ns:.2f} ns)"
+    )
+    if project.trigger is None:
+        return said
+    trigger = write_trigger(project, program, design, run.build / "trigger")
+    return (
+        f"{said}; trigger of {trigger.algorithms} algorithms, {trigger.latency_clocks} clocks, "
+        f"{trigger.clocks_per_bx} a crossing"
     )
 
 
@@ -144,15 +163,19 @@ def make_certificate(run: Run, update: Update) -> str:
     vectors, project = verification_vectors(run, trained.contract), run.config.project
     update(0.05, f"trainer, csim and emulator on {len(vectors)} vectors")
     emulator = native_emulator(program, run.path("firmware"))
+    vectors, bins = cover(program, trained.contract, vectors, project.verification.seed, run.path("firmware"))
     software = _software_levels(run, trained, program, emulator, vectors)
-    update(0.15, f"the RTL in {project.verification.simulator}")
-    folder = run.build / "sim" / project.verification.simulator
     simulator = find_simulator(project.verification.simulator)
     origin = {"contract": trained.contract.digest, "model": trained.record.model_digest}
     subject = Subject(project.name, program, design, project.targets.clock_ns, origin, tool_versions())
-    certificate, rtl = certify(subject, software, vectors, simulator, folder)
+    program_file, folder = run.path("firmware", "program.json.gz"), run.path("firmware")
+    hardware = Hardware(subject, project, read_run_trigger(run), program_file, run.build, folder)
+    certified = certify_hardware(
+        hardware, software, vectors, bins, simulator, lambda share, text: update(0.15 + 0.85 * share, text)
+    )
+    certificate, rtl = certified.certificate, certified.rtl
     certificate.save(run.path("firmware", "certificate.json"))
-    certificate.require(*LEVELS)
+    certified.require(*required_levels(project, LEVELS))
     certificate.require_latency(project.targets.latency_budget_ns)
     FirmwareSummary(
         clock_ns=project.targets.clock_ns,
@@ -199,14 +222,20 @@ def _emulator_speed(emulator: Emulator, words: IntArray) -> float:
 
 
 def verification_vectors(run: Run, contract: InputContract) -> Vectors:
-    """Physics events of all samples in equal shares, and random, corner, walking and saturating vectors."""
+    """Physics events of all samples in equal shares, and those that the contract's limits and objects suggest."""
     names = (BACKGROUND, *signal_names(run))
     share = -(-run.config.project.verification.physics // len(names))
     columns = [collection.name for collection in contract.collections]
     physics = np.concatenate([encode(contract, read_sample(run, n, columns)[:share]) for n in names])
-    low, high = contract.limits()
     asked = run.config.project.verification
-    return make_vectors(low, high, random=asked.random, saturating=asked.random // 4, seed=asked.seed, physics=physics)
+    return contract_vectors(
+        contract,
+        random=asked.random,
+        saturating=asked.random // 4,
+        constrained=asked.random,
+        seed=asked.seed,
+        physics=physics,
+    )
 
 
 def read_design(run: Run) -> RtlDesign:
@@ -214,18 +243,31 @@ def read_design(run: Run) -> RtlDesign:
     return read_rtl(load_program(run), run.build / "rtl", run.config.project.top)
 
 
+def read_run_trigger(run: Run) -> TriggerTop | None:
+    """The trigger as it lies on disk, if the project has one."""
+    project = run.config.project
+    if project.trigger is None:
+        return None
+    return read_trigger(project, load_program(run), read_design(run), run.build / "trigger")
+
+
 def rtl_state(run: Run) -> str:
-    """Digest of the RTL sources on disk: an edited file is verified again."""
+    """Digest of the RTL sources on disk, and of the trigger's record: an edited file is verified again."""
     try:
-        return read_design(run).digest
+        design, trigger = read_design(run), read_run_trigger(run)
+        if trigger is None:
+            return design.digest
+        folder = run.build / "trigger"
+        return replace(design, sources=(*trigger.sources_in(folder), folder / TRIGGER_FILE)).digest
     except InputError:
         return ""
 
 
 def rtl_is_intact(run: Run) -> bool:
-    """Whether the RTL on disk is of this run's program: projects share their build folder between runs."""
+    """Whether the RTL on disk is of this run's program and settings: projects share their build folder between runs."""
     try:
         read_design(run)
+        read_run_trigger(run)
     except InputError:
         return False
     return True

@@ -11,12 +11,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from trigforge.conversion import ConversionReport, ConvertedModel, conversion_vectors, examine
+from trigforge.conversion import PROGRAM_FILE, ConversionReport, ConvertedModel, conversion_vectors, examine
 from trigforge.errors import CheckError, InputError
 from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.program import IntegerProgram
+from trigforge.firmware.rtl import write_trigger
+from trigforge.hardware import Certified, Hardware, certify_hardware, cover, required_levels
 from trigforge.sim.cosim import Certificate, LevelResult, Simulator, compare
-from trigforge.sim.cosim.certify import Subject, certify, native_emulator
+from trigforge.sim.cosim.certify import Subject, native_emulator
 from trigforge.ui import Update
 from trigforge.words import words_of
 
@@ -32,13 +34,20 @@ class Verified:
     """What was found: framework, csim and program layer by layer in the report, all levels in the certificate."""
 
     report: ConversionReport
-    certificate: Certificate
+    certified: Certified
     budget_ns: float
+    required: tuple[str, ...] = REQUIRED
+    """Levels that the certificate must hold."""
+
+    @property
+    def certificate(self) -> Certificate:
+        """All levels, and what was measured."""
+        return self.certified.certificate
 
     def require(self) -> None:
         """Raise `CheckError` that names the first difference, word and layer, or a latency above the budget."""
         try:
-            self.certificate.require(*REQUIRED)
+            self.certified.require(*self.required)
         except CheckError as error:
             if self.report.ok:
                 raise
@@ -62,18 +71,21 @@ def verify(
     update: Update,
     events: int | None = None,
 ) -> Verified:
-    """Compare all levels of the project in `folder`, converted into `build`, and of its RTL.
+    """Compare all levels of the project in `folder`, converted into `build`, of its RTL and of its trigger.
 
-    Software is compared on all of the conversion's vectors, the RTL on all or on about `events` of them.
+    A project's trigger is written to `build/trigger`. Software is compared on all of the conversion's vectors, the RTL
+    on all or on about `events` of them.
     """
-    project, program, vectors = converted.project, converted.program, conversion_vectors(converted)
+    project, program = converted.project, converted.program
+    update(0.25, "coverage")
+    asked = conversion_vectors(converted)
+    vectors, bins = cover(program, converted.contract, asked, project.verification.seed, build)
     update(0.3, f"framework, csim and program on {len(vectors)} vectors")
-    report = examine(converted)
+    report = examine(converted, vectors)
     frozen = _frozen_level(program, folder / FRAMEWORK_FILE)
     update(0.5, "emulator")
     emulated = native_emulator(program, build)(vectors.words)
     levels = (*frozen, *report.levels, compare("program_vs_emulator", program(vectors.words), emulated, vectors.kinds))
-    update(0.6, f"RTL in {simulator.label}")
     subject = Subject(
         name=project.name,
         program=program,
@@ -82,8 +94,15 @@ def verify(
         digests={"contract": converted.contract.digest, "model": _model_digest(converted, folder)},
         tools=program.provenance.tools,
     )
-    certificate, _ = certify(subject, levels, vectors, simulator, build / "sim" / simulator.name.value, events)
-    return Verified(report, certificate, project.targets.latency_budget_ns)
+    trigger = None if project.trigger is None else write_trigger(project, program, design, build / "trigger")
+    hardware = Hardware(subject, project, trigger, build / PROGRAM_FILE, build, build)
+    certified = certify_hardware(hardware, levels, vectors, bins, simulator, _last(update, 0.6), events)
+    return Verified(report, certified, project.targets.latency_budget_ns, required_levels(project, REQUIRED))
+
+
+def _last(update: Update, start: float) -> Update:
+    """Progress of a part that goes on from `start` to the end."""
+    return lambda share, text: update(start + (1 - start) * share, text)
 
 
 def _model_digest(converted: ConvertedModel, folder: Path) -> str:

@@ -58,7 +58,7 @@ def test_physics_vectors_come_first_and_must_lie_within_the_limits() -> None:
     physics = np.array([[1, 2, -3], [3, 4, -5]])
     vectors = make_vectors(LOW, HIGH, random=3, saturating=2, seed=1, physics=physics)
     np.testing.assert_array_equal(vectors.words[:2], physics)
-    assert set(vectors.counts()) == set(KINDS)
+    assert set(vectors.counts()) == set(KINDS[:5])
     physics[1, 1] = 32
     with pytest.raises(InputError, match=r"word 1 of physics vector 1 must be 0\.\.31, not 32"):
         make_vectors(LOW, HIGH, random=3, saturating=2, seed=1, physics=physics)
