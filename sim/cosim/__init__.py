@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from trigforge.sim.cosim.bulk import BulkModel, compile_bulk
+from trigforge.sim.cosim.bulk_stream import BulkResult, random_rows, simulate_bulk
 from trigforge.sim.cosim.certificate import LEVELS, Certificate, Divergence, LevelResult, compare
 from trigforge.sim.cosim.cosim import CosimResult, simulate
 from trigforge.sim.cosim.simulators import Simulator, SimulatorName, available_simulators, find_simulator
@@ -9,6 +11,8 @@ from trigforge.sim.cosim.vectors import Vectors, make_vectors
 
 __all__ = [
     "LEVELS",
+    "BulkModel",
+    "BulkResult",
     "Certificate",
     "CosimResult",
     "Divergence",
@@ -18,7 +22,10 @@ __all__ = [
     "Vectors",
     "available_simulators",
     "compare",
+    "compile_bulk",
     "find_simulator",
     "make_vectors",
+    "random_rows",
     "simulate",
+    "simulate_bulk",
 ]

@@ -146,6 +146,38 @@ _stages(calibrate, "jets", "Derive the trigger's jet energy scale.", "jets")
 
 
 @app.command()
+@click.argument("project", type=click.Path(path_type=Path))
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder of what is made.  [default: runs/NAME]")
+@click.option("--family", type=click.Choice(["xcup", "xc7", "ecp5"]), help="Map to this family; default: the part's.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Place and route so often (ECP5)."
+)
+@PROJECTS
+@JSON
+def synth(project: Path, out: Path | None, projects: Path, family: str | None, seeds: int, as_json: bool) -> None:
+    """Say how large and how fast PROJECT's core is, every number with the tool that said it."""
+    from trigforge.cli_synth import synth_alone
+
+    synth_alone(project, out, projects, family, seeds, as_json)
+
+
+@app.command()
+@click.argument("project", type=click.Path(path_type=Path))
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder of what is made.  [default: runs/NAME]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for a theorem.")
+@click.option(
+    "--core", is_flag=True, help="The whole core too: RTL = program. Small ones are proved, large ones not decided."
+)
+@PROJECTS
+@JSON
+def prove(project: Path, out: Path | None, projects: Path, as_json: bool, timeout: float | None, core: bool) -> None:
+    """Prove PROJECT's normaliser, and thresholds, alignment and prescales of its trigger, for all inputs."""
+    from trigforge.cli_prove import prove_project
+
+    prove_project(project, out, projects, timeout, core, as_json)
+
+
+@app.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--out",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from trigforge.ui import Reporter
 
 if TYPE_CHECKING:
     from trigforge.bench_emulator import BenchReport, EmulatorSpeed
+    from trigforge.sim.cosim.bench_cosim import CosimSpeed
 
 PROJECT_FILE = "project.toml"
 
@@ -46,6 +48,40 @@ def emulator(projects: tuple[Path, ...], as_json: bool) -> None:
         reporter.console.print(_table(report))
 
 
+@bench.command()
+@click.argument("projects", nargs=-1, type=click.Path(path_type=Path))
+@JSON
+def cosim(projects: tuple[Path, ...], as_json: bool) -> None:
+    """Measure how fast the RTL of PROJECTS is built and simulated: with cocotb on Verilator and Icarus, and in bulk.
+
+    PROJECTS are folders of projects that name a model file; default: all of hls_projects.
+    """
+    from trigforge.conversion import convert_project
+    from trigforge.firmware.project import Project
+    from trigforge.firmware.rtl import write_rtl
+    from trigforge.sim.cosim import SimulatorName, available_simulators
+    from trigforge.sim.cosim.bench_cosim import measure_cosim
+
+    folders = projects or tuple(sorted(path.parent for path in Path("hls_projects").glob(f"*/{PROJECT_FILE}")))
+    if not folders:
+        raise InputError("a project must be given, or the working folder must hold hls_projects; none was found")
+    simulators = tuple(s for s in available_simulators() if s.name is not SimulatorName.GHDL)
+    reporter, speeds = Reporter(), []
+    with tempfile.TemporaryDirectory() as scratch, reporter.stage("bench") as update:
+        for number, folder in enumerate(folders):
+            update(number / len(folders), folder.name)
+            build = Path(scratch) / folder.name
+            project = Project.load(folder / PROJECT_FILE)
+            program = convert_project(project, folder, build).program
+            design = write_rtl(program, project.targets, build / "rtl", folder.name)
+            speeds.append(measure_cosim(folder.name, program, design, simulators, build / "simulations"))
+    if as_json:
+        print_json([speed.model_dump(mode="json") for speed in speeds])
+    else:
+        for speed in speeds:
+            reporter.console.print(_simulation_table(speed))
+
+
 def _table(report: BenchReport) -> Table:
     table = Table(
         title=f"{report.processor}, {report.cores} cores: {report.lane_gbits_per_second:.0f} Gbit/s of lanes added by "
@@ -73,3 +109,13 @@ ROWS: dict[str, Callable[[EmulatorSpeed], str]] = {
     "compile, s": lambda p: f"{p.compile_seconds:.1f}",
     "memory beyond words and scores, MB": lambda p: f"{p.peak_mb:.0f}",
 }
+
+
+def _simulation_table(speed: CosimSpeed) -> Table:
+    table = Table(title=f"{speed.project}: {speed.operations} operations, latency {speed.latency_clocks} clocks")
+    for name in ("", "simulator", "build, s", "events", "run, s", "events/s"):
+        table.add_column(name, justify="right" if name not in ("", "simulator") else "left")
+    for way in speed.ways:
+        times = f"{way.build_seconds:.1f}", str(way.events), f"{way.run_seconds:.1f}"
+        table.add_row(way.name, way.simulator, *times, f"{way.events_per_second:,.0f}")
+    return table

@@ -20,7 +20,7 @@ from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.pipeline import Pipeline, choose_pipeline
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Project
-from trigforge.firmware.rtl import DESIGN_FILE, DesignRecord, TriggerTop, read_rtl, write_rtl
+from trigforge.firmware.rtl import DESIGN_FILE, DesignRecord, read_rtl, write_rtl, write_trigger
 from trigforge.firmware.synthesis.compare import Comparison, Row, Subject, compare_estimates
 from trigforge.firmware.synthesis.families import Family
 from trigforge.firmware.synthesis.tools import nextpnr_version, yosys_version
@@ -33,9 +33,6 @@ CACHE: Final = "synthesis"
 ORIGIN_FILE: Final = "origin.json"
 CONVERTING: Final = ("frontends", "lowering", "scores")
 """Packages of `trigforge.firmware` that decide what program a model becomes."""
-CROSSING_NS: Final = 25.0
-CROSSING_TOLERANCE_NS: Final = 0.05
-"""For periods that are written with few digits, such as 8.33 ns."""
 
 
 class Origin(Value):
@@ -50,11 +47,8 @@ class Origin(Value):
     program: str = ""
 
 
-def synth_alone(
-    folder: Path, out: Path | None, projects: Path, family: str | None, algorithms: int | None, seeds: int,
-    as_json: bool,
-) -> None:  # fmt: skip
-    """Map the core of the project in `folder` and say what every estimator at hand says of it.
+def synth_alone(folder: Path, out: Path | None, projects: Path, family: str | None, seeds: int, as_json: bool) -> None:
+    """Map the core of the project in `folder`, and its trigger, and say what every estimator at hand says of them.
 
     Program, RTL and results are kept in `out` (`runs/NAME`) and made again only if what decides them changed.
     """
@@ -71,7 +65,7 @@ def synth_alone(
         program = kept_program(project, folder, out)
         update(0.2, "RTL")
         design, pipeline = kept_rtl(project, program, out)
-        trigger = None if algorithms is None else write_trigger(project, program, design, algorithms, out / "trigger")
+        trigger = None if project.trigger is None else trigger_block(project, program, design, out / "trigger")
         subject = Subject(project.name, program, design, pipeline, project.targets, trigger)
         update(0.3, "Yosys, and nextpnr for an ECP5" if chosen is Family.ECP5 else "Yosys")
         found = compare_estimates(subject, out / CACHE, chosen, tuple(range(1, seeds + 1)))
@@ -113,16 +107,10 @@ def kept_rtl(project: Project, program: IntegerProgram, out: Path) -> tuple[RtlD
     return write_rtl(program, project.targets, folder, project.top), wanted
 
 
-def write_trigger(project: Project, program: IntegerProgram, design: RtlDesign, algorithms: int, folder: Path) -> Block:
-    """The sources of a trigger around the core; a crossing must be a whole number of its clocks."""
-    clock_ns = project.targets.clock_ns
-    clocks = round(CROSSING_NS / clock_ns)
-    if abs(clocks * clock_ns - CROSSING_NS) > CROSSING_TOLERANCE_NS:
-        raise InputError(
-            f"clock_ns must divide a crossing of {CROSSING_NS:g} ns for a trigger, not {clock_ns:g}; choose 25 ns / n"
-        )
-    trigger = TriggerTop(project.top, design, program.digest, algorithms=algorithms, clocks_per_bx=clocks)
-    return Block(trigger.write(folder), trigger.top, design.clock)
+def trigger_block(project: Project, program: IntegerProgram, design: RtlDesign, folder: Path) -> Block:
+    """The project's trigger around its core, written to `folder`."""
+    trigger = write_trigger(project, program, design, folder)
+    return Block(trigger.sources_in(folder), trigger.top, design.clock)
 
 
 def show(found: Comparison) -> None:

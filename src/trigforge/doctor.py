@@ -13,6 +13,7 @@ from rich.table import Table
 
 from trigforge.errors import MissingToolError
 from trigforge.firmware.synthesis import yosys_command, yosys_version
+from trigforge.firmware.synthesis.tools import nextpnr_command, nextpnr_version
 from trigforge.sim.cosim import SimulatorName, find_simulator
 from trigforge.value import Value
 
@@ -64,6 +65,9 @@ def examine() -> Findings:
         )
     yosys = _attempt(lambda: f"{yosys_version()} ({yosys_command()[0]})")
     findings.append(Finding(name="yosys", kind="synthesis", found=yosys, needed=True, purpose="resource estimate"))
+    nextpnr = _attempt(lambda: f"{nextpnr_version()} ({nextpnr_command()[0]})")
+    purpose = "trigforge synth --family ecp5"
+    findings.append(Finding(name="nextpnr-ecp5", kind="synthesis", found=nextpnr, needed=False, purpose=purpose))
     findings += [
         Finding(name=tool, kind="optional", found=shutil.which(tool), needed=False, purpose="trigforge build --tool")
         for tool in OPTIONAL_TOOLS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from trigforge.firmware.project import Language, Targets
 from trigforge.firmware.rtl import DESIGN_FILE, read_pipeline, read_rtl, write_rtl
 from trigforge.firmware.synthesis import estimate, logic_levels, read_statistics, yosys_command
 from trigforge.fixed import FixedType
-from trigforge.sim.cosim import Simulator, find_simulator, simulate
+from trigforge.sim.cosim import find_simulator, simulate
 
 from .random_programs import random_program, random_words
 
@@ -27,19 +26,9 @@ SEEDS = (0, 1, 5, 6)
 SIGNED = FixedType(signed=True, width=6, integer=6)
 
 
-def found(name: str) -> Simulator:
-    """The simulator; where tools are optional, the test is skipped without it."""
-    try:
-        return find_simulator(name)
-    except MissingToolError as error:
-        if os.environ.get("TRIGFORGE_REQUIRE_TOOLS") == "1":
-            raise
-        pytest.skip(str(error))
-
-
 @pytest.fixture(scope="module", params=list(Language))
 def language(request: pytest.FixtureRequest) -> Language:
-    found(SIMULATOR[request.param])
+    find_simulator(SIMULATOR[request.param])
     return request.param
 
 
@@ -47,7 +36,7 @@ def require_exact(program: IntegerProgram, targets: Targets, folder: Path, event
     """Simulate the RTL of a program: every word and the latency must be the program's."""
     design = write_rtl(program, targets, folder / "rtl", "dut")
     words = random_words(program, events, 1)
-    result = simulate(design, words, found(SIMULATOR[targets.language]), folder / "build")
+    result = simulate(design, words, find_simulator(SIMULATOR[targets.language]), folder / "build")
     np.testing.assert_array_equal(result.outputs, program(words))
     assert result.latency_clocks == read_pipeline(folder / "rtl").latency_clocks == design.latency_clocks
     return design
@@ -176,7 +165,7 @@ def test_broken_rtl_is_reported_with_its_line(language: Language, tmp_path: Path
     tool = "yosys failed on dut: .*syntax error" if language is Language.VERILOG else "ghdl failed on dut: .*entity"
     with pytest.raises(CheckError, match=tool):
         estimate(design, tmp_path / "yosys")
-    words, simulator = random_words(random_program(6), 5, 1), found(SIMULATOR[language])
+    words, simulator = random_words(random_program(6), 5, 1), find_simulator(SIMULATOR[language])
     with pytest.raises(CheckError, match=r"must compile 'dut': .* must succeed, .*build\.log ends: "):
         simulate(design, words, simulator, tmp_path / "build")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trigforge.errors import CheckError, InputError, MissingToolError
+from trigforge.errors import CheckError, InputError
 from trigforge.filling import NOMINAL, FillingScheme
 from trigforge.firmware.combine import combine
 from trigforge.firmware.design import Port, Word
@@ -32,19 +32,9 @@ from .random_programs import random_program, random_words
 from .test_combine import programs_on_one_input
 
 
-def found(name: str) -> Simulator:
-    """The simulator; where tools are optional, the test is skipped without it."""
-    try:
-        return find_simulator(name)
-    except MissingToolError as error:
-        if os.environ.get("TRIGFORGE_REQUIRE_TOOLS") == "1":
-            raise
-        pytest.skip(str(error))
-
-
 @pytest.fixture(scope="module")
 def icarus() -> Simulator:
-    return found("icarus")
+    return find_simulator("icarus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +128,7 @@ def test_a_stimulus_is_its_seeds(tmp_path: Path) -> None:
 def test_orbits_of_the_lhc(tmp_path: Path) -> None:
     """In Verilator registers begin with random values."""
     lhc = Shape(random_program(6), (4,), NOMINAL.formula, 2, 3564, 1, whole_orbits=2).case(tmp_path)
-    result = lhc.simulated(found("verilator"), tmp_path / "build")
+    result = lhc.simulated(find_simulator("verilator"), tmp_path / "build")
     assert result.level.first is None
     decisions = predict(lhc.trigger, lhc.vectors.stimulus)
     assert decisions.bx.max() == 3563
@@ -262,7 +252,7 @@ OTHER = {
 @pytest.mark.parametrize("numbers", [{}, OTHER], ids=["defaults", "others"])
 @pytest.mark.parametrize("module", MODULES)
 def test_verilator_has_nothing_to_say(module: str, numbers: dict[str, object], mutable: Case, tmp_path: Path) -> None:
-    simulator, texts = found("verilator"), mutable.trigger.emit()
+    simulator, texts = find_simulator("verilator"), mutable.trigger.emit()
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     sources = [f"{m}.sv" for m in MODULES] if module == MODULES[-1] else [f"{module}.sv"]

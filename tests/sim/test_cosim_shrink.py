@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,12 +14,12 @@ from hypothesis import strategies as st
 from tests.firmware.random_programs import random_program, random_words
 
 from trigforge.cli_replay import describe, replay_file
-from trigforge.errors import CheckError, InputError, MissingToolError
+from trigforge.errors import CheckError, InputError
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Targets
 from trigforge.firmware.rtl import write_rtl
 from trigforge.fixed import IntArray
-from trigforge.sim.cosim import Simulator, find_simulator
+from trigforge.sim.cosim import find_simulator
 from trigforge.sim.cosim.replay import Failure, Suspect, played, shrink_failure, suspect_of
 from trigforge.sim.cosim.shrink import shrink
 
@@ -87,16 +86,6 @@ def test_a_failure_that_does_not_repeat_is_said_so() -> None:
         shrink(stream[:0], answers(lambda s: True), REST)
 
 
-def found(name: str) -> Simulator:
-    """The simulator; where tools are optional, the test is skipped without it."""
-    try:
-        return find_simulator(name)
-    except MissingToolError as error:
-        if os.environ.get("TRIGFORGE_REQUIRE_TOOLS") == "1":
-            raise
-        pytest.skip(str(error))
-
-
 def suspect(program: IntegerProgram, folder: Path, fault: Callable[[str], str], name: str = "icarus") -> Suspect:
     """A program whose RTL is written to `folder` and changed there, as an editor would."""
     program.save(folder / "program.json.gz")
@@ -106,7 +95,7 @@ def suspect(program: IntegerProgram, folder: Path, fault: Callable[[str], str], 
     assert changed != top.read_text()
     top.write_text(changed)
     return Suspect(
-        "small", program, design, folder / "program.json.gz", folder / "rtl", folder / "sim", found(name), 5.0
+        "small", program, design, folder / "program.json.gz", folder / "rtl", folder / "sim", find_simulator(name), 5.0
     )
 
 
