@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from trigforge.cli import run_command
+from trigforge.cli_prove import PROOFS_FILE, prove_project
 from trigforge.cli_replay import replay_file
 from trigforge.conversion import ConvertedModel, convert_project
 from trigforge.errors import CheckError, InputError, MissingToolError
@@ -19,6 +20,7 @@ from trigforge.firmware.project import Project
 from trigforge.firmware.rtl import write_rtl
 from trigforge.sim.cosim import Certificate, find_simulator
 from trigforge.sim.cosim.certify import native_emulator
+from trigforge.sim.formal import Proofs, Verdict
 from trigforge.verification import CERTIFICATE_FILE, FRAMEWORK_FILE, Verified, verify
 
 FROZEN = Path(__file__).parent / "qkeras_zoo" / "frozen" / "frozen.h5"
@@ -91,6 +93,14 @@ def test_all_levels_agree(small: Small) -> None:
     assert certificate.vectors.keys() >= {"object", "constrained"}
     assert certificate.coverage["output"]["hit"] > 0
     assert certificate.coverage["input"]["open"] == 0
+
+
+def test_the_whole_core_of_a_small_project_is_asked_for(small: Small, tmp_path: Path) -> None:
+    """Proved or, on a slow machine, not decided; never refuted."""
+    prove_project(small.folder, tmp_path / "out", tmp_path, 60.0, core=True, as_json=False)
+    verdicts = {theorem.name: theorem.verdict for theorem in Proofs.load(tmp_path / "out" / PROOFS_FILE).theorems}
+    assert verdicts["normaliser"] is Verdict.PROVED
+    assert verdicts["core"] is not Verdict.REFUTED
 
 
 def test_a_simulator_may_get_fewer_vectors_and_the_certificate_says_so(small: Small) -> None:

@@ -13,7 +13,7 @@ from trigforge.errors import InputError
 from trigforge.fixed import IntArray
 from trigforge.sim.cosim.directed import constrained_words, object_words
 
-KINDS = ("physics", "random", "corner", "walking", "saturating", "object", "constrained", "directed")
+KINDS = ("physics", "random", "corner", "walking", "saturating", "object", "constrained", "frozen", "directed")
 """The kinds of vectors, in the order in which they are put: those of `make_vectors`, those that obey a contract, and
 those that were searched for to close coverage."""
 

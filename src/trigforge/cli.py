@@ -147,6 +147,40 @@ _stages(calibrate, "jets", "Derive the trigger's jet energy scale.", "jets")
 
 @app.command()
 @click.argument("project", type=click.Path(path_type=Path))
+@VERIFY_OUT
+@PROJECTS
+@click.option(
+    "--mutants", type=click.IntRange(min=1), default=200, show_default=True, help="Faulty copies of the core."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="What the faults are drawn from.")
+@click.option(
+    "--proof-seconds",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Most time for each part that a proof tries.",
+)
+@click.option("--simulator", type=click.Choice(["verilator", "icarus"]), help="Default: verilator.")
+@JSON
+def mutate(
+    project: Path,
+    out: Path | None,
+    projects: Path,
+    mutants: int,
+    seed: int,
+    proof_seconds: float,
+    simulator: str | None,
+    as_json: bool,
+) -> None:
+    """Make faulty copies of PROJECT's core and show that verification catches each, or prove it equal."""
+    from trigforge.cli_mutate import mutate_project
+    from trigforge.sim.mutation.campaign import Effort
+
+    mutate_project(project, out, projects, simulator, Effort(mutants, seed, proof_seconds), as_json)
+
+
+@app.command()
+@click.argument("project", type=click.Path(path_type=Path))
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder of what is made.  [default: runs/NAME]")
 @click.option("--family", type=click.Choice(["xcup", "xc7", "ecp5"]), help="Map to this family; default: the part's.")
 @click.option(

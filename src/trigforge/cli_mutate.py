@@ -7,7 +7,7 @@ from pathlib import Path
 from trigforge.cli_samples import print_json
 from trigforge.cli_verify import read_folder
 from trigforge.config import STORED
-from trigforge.conversion import conversion_vectors, convert_project
+from trigforge.conversion import convert_project
 from trigforge.errors import InputError
 from trigforge.firmware.project import Language
 from trigforge.firmware.rtl import write_rtl
@@ -17,6 +17,7 @@ from trigforge.sim.cosim import SimulatorName, find_simulator
 from trigforge.sim.mutation.campaign import Core, Effort, run_campaign
 from trigforge.sim.mutation.report import MutationReport, Outcome
 from trigforge.ui import Reporter
+from trigforge.verification import project_vectors
 
 MUTATION_FILE = "mutation.json"
 
@@ -45,6 +46,7 @@ def mutate_project(
         update(0.1, "pipelining")
         design = write_rtl(converted.program, project.targets, out / "rtl", project.top)
         low, high = converted.contract.limits()
+        vectors, _ = project_vectors(converted, folder, out)
         core = Core(
             name=project.name,
             program=converted.program,
@@ -52,7 +54,7 @@ def mutate_project(
             pipeline=read_pipeline(out / "rtl"),
             low=low,
             high=high,
-            vectors=conversion_vectors(converted),
+            vectors=vectors,
         )
         report = run_campaign(
             core, found, out / "mutation", effort, lambda share, text: update(0.1 + 0.9 * share, text)

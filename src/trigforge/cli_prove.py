@@ -63,23 +63,19 @@ def _questions(
     project: Project, folder: Path, out: Path, timeout_s: float, core: bool
 ) -> tuple[list[Question], dict[str, str]]:
     """What is to be proved, and the digests of what it is about."""
-    place = out / "formal"
-    contract, found = _contract(project, folder), []
-    digests = {"contract": contract.digest}
-    if core:
+    place, found = out / "formal", []
+    if core or project.model is None or not project.model.contract:
         converted = convert_project(project, folder, out)
+        contract, digests = converted.contract, {"program": converted.program.digest}
+    else:
+        contract, digests = InputContract.load(folder / project.model.contract), {}
+    digests["contract"] = contract.digest
+    found.append(normaliser_question(contract, project.targets, place / "normaliser", timeout_s))
+    if core:
         design = write_rtl(converted.program, project.targets, out / "rtl", project.top)
-        digests |= {"program": converted.program.digest, "rtl": design.digest}
+        digests["rtl"] = design.digest
         found.append(core_question(converted.program, design, place / "core", timeout_s))
-    found.insert(0, normaliser_question(contract, project.targets, place / "normaliser", timeout_s))
     return [*trigger_questions(place, timeout_s), *found], digests
-
-
-def _contract(project: Project, folder: Path) -> InputContract:
-    """The contract of a project's words."""
-    if project.model is None or not project.model.contract:
-        raise InputError(f"the project {project.name!r} must name a contract, whose normaliser is to be proved")
-    return InputContract.load(folder / project.model.contract)
 
 
 def describe(proofs: Proofs) -> list[str]:

@@ -16,9 +16,11 @@ from trigforge.errors import CheckError, InputError
 from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.rtl import write_trigger
+from trigforge.fixed import IntArray
 from trigforge.hardware import Certified, Hardware, certify_hardware, cover, required_levels
-from trigforge.sim.cosim import Certificate, LevelResult, Simulator, compare
+from trigforge.sim.cosim import Certificate, LevelResult, Simulator, Vectors, compare
 from trigforge.sim.cosim.certify import Subject, native_emulator
+from trigforge.sim.coverage import Bins
 from trigforge.ui import Update
 from trigforge.words import words_of
 
@@ -78,11 +80,10 @@ def verify(
     """
     project, program = converted.project, converted.program
     update(0.25, "coverage")
-    asked = conversion_vectors(converted)
-    vectors, bins = cover(program, converted.contract, asked, project.verification.seed, build)
+    vectors, bins = project_vectors(converted, folder, build)
     update(0.3, f"framework, csim and program on {len(vectors)} vectors")
     report = examine(converted, vectors)
-    frozen = _frozen_level(program, folder / FRAMEWORK_FILE)
+    frozen = _frozen_level(program, folder)
     update(0.5, "emulator")
     emulated = native_emulator(program, build)(vectors.words)
     levels = (*frozen, *report.levels, compare("program_vs_emulator", program(vectors.words), emulated, vectors.kinds))
@@ -111,10 +112,35 @@ def _model_digest(converted: ConvertedModel, folder: Path) -> str:
     return hashlib.sha256((folder / converted.project.model.file).read_bytes()).hexdigest()
 
 
-def _frozen_level(program: IntegerProgram, path: Path) -> tuple[LevelResult, ...]:
+def project_vectors(converted: ConvertedModel, folder: Path, cache: Path) -> tuple[Vectors, Bins]:
+    """The events on which a project is verified, and the bins that they are to cover.
+
+    They are those of every conversion, those that the project in `folder` has frozen with its framework's outputs, and
+    those that are found for bins still open; the search compiles code into `cache`.
+    """
+    vectors, frozen = conversion_vectors(converted), _frozen(converted.program, folder)
+    if frozen is not None:
+        vectors = vectors.extended("frozen", frozen[0])
+    return cover(converted.program, converted.contract, vectors, converted.project.verification.seed, cache)
+
+
+def _frozen_level(program: IntegerProgram, folder: Path) -> tuple[LevelResult, ...]:
     """The framework's frozen outputs against the program, if the project has any."""
-    if not path.is_file():
+    frozen = _frozen(program, folder)
+    if frozen is None:
         return ()
+    words, outputs = frozen
+    name = str(folder / FRAMEWORK_FILE)
+    own = words_of(program, outputs, name)
+    found = words_of(program, program.to_float(program(words)), "program")
+    return (compare("framework_vs_program", own, found, np.full(len(own), "frozen")),)
+
+
+def _frozen(program: IntegerProgram, folder: Path) -> tuple[IntArray, npt.NDArray[np.float64]] | None:
+    """Words that the program takes, and the framework's outputs for them, if the project has any."""
+    path = folder / FRAMEWORK_FILE
+    if not path.is_file():
+        return None
     words, outputs = _frozen_arrays(path)
     events = words.shape[:1]
     fit = words.shape == (*events, len(program.inputs)) and outputs.shape == (*events, len(program.outputs))
@@ -124,12 +150,10 @@ def _frozen_level(program: IntegerProgram, path: Path) -> tuple[LevelResult, ...
             f"not {words.dtype} {words.shape} and {outputs.dtype} {outputs.shape}; freeze them anew"
         )
     try:
-        found = program.to_float(program(words))
+        program(words.astype(np.int64))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    own = words_of(program, outputs.astype(np.float64), str(path))
-    kinds = np.full(len(own), "frozen")
-    return (compare("framework_vs_program", own, words_of(program, found, "program"), kinds),)
+    return words.astype(np.int64), outputs.astype(np.float64)
 
 
 def _frozen_arrays(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
