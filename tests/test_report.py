@@ -20,6 +20,7 @@ from trigforge.calibration.jets import derive_jes
 from trigforge.calibration.response import JetBinning
 from trigforge.calibration.thresholds import scan_thresholds, threshold_for
 from trigforge.config import RateConfig, RunConfig
+from trigforge.firmware.project import Trigger
 from trigforge.firmware.synthesis import Resources
 from trigforge.models.metrics import baseline_scores, efficiency, roc, threshold_at_fpr
 from trigforge.models.recipe import Recipe
@@ -31,7 +32,7 @@ from trigforge.report import inline_svg, render_report, write_report
 from trigforge.report_verdict import verdict
 from trigforge.results import FirmwareSummary, Performance, Results, Spectrum
 from trigforge.sim.collisions import CollisionConfig, Sample
-from trigforge.sim.cosim.certificate import LEVELS, Certificate, compare
+from trigforge.sim.cosim.certificate import LEVELS, TRIGGER_LEVEL, Certificate, compare
 from trigforge.tla.menu import decide, default_menu
 from trigforge.tla.rates import measure_rates
 from trigforge.tla.search import SearchOptions, search_dijets
@@ -304,6 +305,26 @@ def test_a_missing_level_or_another_program_is_not_green(results: Results, fault
     found = verdict(changed(results, certificate=certificate().model_copy(update=fault)))
     assert (found.ok, found.title) == (False, badge)
     assert "verified" not in (found.title + found.detail).lower()
+
+
+def test_a_trigger_and_coverage_are_on_the_page_and_a_trigger_must_be_compared(results: Results) -> None:
+    project = results.config.project.model_copy(update={"trigger": Trigger()})
+    config = results.config.model_copy(update={"project": project})
+    without = verdict(changed(results, config=config))
+    assert (without.ok, without.detail) == (False, "Not compared: program_vs_trigger.")
+    level = certificate().levels[-1].model_copy(update={"name": TRIGGER_LEVEL})
+    added = {
+        "levels": (*certificate().levels, level),
+        "trigger_latency_clocks": 11,
+        "coverage": {"saturation": {"hit": 113, "open": 3, "impossible": 4}},
+    }
+    full = changed(results, config=config, certificate=certificate().model_copy(update=added))
+    page = render_report(full)
+    assert verdict(full).ok
+    assert "reference of the trigger = its ports in simulation" in page
+    assert "11 clocks = 55" in page
+    row = next(row for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL) if "<td>saturation</td>" in row)
+    assert re.findall(r">(\d+)<", row) == ["113", "3", "4"]
 
 
 def test_names_are_escaped(results: Results) -> None:

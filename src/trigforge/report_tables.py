@@ -19,7 +19,10 @@ LEVEL_TITLES: Final = {
     "csim_vs_program": "hls4ml C++ simulation = integer program",
     "program_vs_emulator": "integer program = native emulator",
     "program_vs_rtl": "integer program = RTL in simulation",
+    "program_vs_trigger": "reference of the trigger = its ports in simulation",
 }
+COVERED: Final = ("hit", "open", "impossible")
+"""What a bin of coverage is."""
 NOT_COMPARABLE: Final = (
     "An estimate after technology mapping, multipliers in logic: not comparable with HLS reports or with counts "
     "after place and route."
@@ -42,6 +45,7 @@ def tables(results: Results) -> dict[str, Table]:
         "training": _training(results),
         "levels": _levels(results),
         "vectors": _vectors(results),
+        "coverage": _coverage(results),
         "firmware": _firmware(results),
         "threshold": _threshold(results),
         "menu": _menu(results),
@@ -142,6 +146,11 @@ def _vectors(results: Results) -> Table:
     return Table(("test vectors", *certificate.vectors, "all"), (("events", *events),))
 
 
+def _coverage(results: Results) -> Table:
+    rows = ((name, *(count(bins[key]) for key in COVERED)) for name, bins in results.certificate.coverage.items())
+    return Table(("coverage by the RTL's events", *COVERED), tuple(rows))
+
+
 def _firmware(results: Results) -> Table:
     r, f, targets = results.resources, results.firmware, results.config.project.targets
     rows = (
@@ -152,6 +161,7 @@ def _firmware(results: Results) -> Table:
         ("block RAM", count(r.bram)),
         ("carry chains", count(r.carry)),
         ("latency", f"{f.latency_clocks} clocks = {f.latency_ns:g}{GROUP}ns"),
+        *_trigger_latency(results),
         ("latency budget", f"{f.latency_budget_ns:g}{GROUP}ns"),
         ("initiation interval", f"{f.ii} clock{'s' if f.ii > 1 else ''}"),
         ("clock", f"{f.clock_ns:g}{GROUP}ns ({number(1e3 / f.clock_ns)}{GROUP}MHz)"),
@@ -159,6 +169,14 @@ def _firmware(results: Results) -> Table:
         ("RTL simulation", f"{count(round(f.rtl_events_per_second))} events/s"),
     )
     return Table(("firmware", ""), rows)
+
+
+def _trigger_latency(results: Results) -> Iterator[tuple[str, str]]:
+    """The row of the trigger's latency, if the project has one."""
+    certificate = results.certificate
+    if certificate.trigger_latency_clocks is not None:
+        latency = f"{certificate.trigger_latency_clocks} clocks = {certificate.trigger_latency_ns:g}{GROUP}ns"
+        yield "latency with the trigger", latency
 
 
 def _threshold(results: Results) -> Table:

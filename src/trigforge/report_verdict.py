@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trigforge.calibration.jets import CLOSURE_PT_GEV
+from trigforge.hardware import required_levels
 from trigforge.notation import GROUP, bandwidth, count, number, percent, rate, size, with_error
 from trigforge.results import Results
 from trigforge.sim.cosim.certificate import LEVELS
@@ -46,7 +47,8 @@ def verdict(results: Results) -> Verdict:
     words = sum(level.words for level in certificate.levels)
     differing = sum(level.mismatches for level in certificate.levels)
     compared = len(certificate.levels)
-    missing = [name for name in LEVELS if name not in certificate.mismatches()]
+    required = required_levels(results.config.project, LEVELS)
+    missing = [name for name in required if name not in certificate.mismatches()]
     text = f"{count(differing)} mismatching words of {count(words)} at {compared} levels"
     if not certificate.ok:
         first = next(level for level in certificate.levels if level.first is not None)
