@@ -27,6 +27,8 @@ RESET_CLOCK: Final = 3
 _TAIL: Final = 40
 """Clocks at the end beside those that read every register."""
 _SHORT_ORBITS: Final = 12
+_LOOK: Final = 40
+"""Clocks without writes after a reset and after a section begins, in which registers are read."""
 _NOISE: Final = 8
 """Changes of the words that mean something for one of those that mean nothing."""
 _WAYS: Final = ("last", "late", "section", "disarmed", "early", "foreign")
@@ -34,6 +36,8 @@ _WAYS: Final = ("last", "late", "section", "disarmed", "early", "foreign")
 by a write, before the orbit, and at a random clock with writes to what cannot be written behind it."""
 _PAUSE: Final = 0.2
 """Share of the orbits for which nothing is written."""
+_ANY: Final = 0.25
+"""Share of the thresholds that need not be near a score."""
 _PRESCALES: Final = (Fraction(1), Fraction(5, 2), Fraction(7, 3), Fraction(0), Fraction((1 << 24) - 1, 6_700_417))
 
 
@@ -63,6 +67,8 @@ class _Plan:
     orbits: tuple[Orbit, ...]
     quiet: tuple[tuple[int, int], ...]
     """Whole orbits: here words keep still between events, so that a simulator is quick."""
+    looks: tuple[int, ...]
+    """First clocks of `_LOOK` in which nothing is written and registers are read."""
     reads: int
     """First clock of the sweep over all registers."""
     end: int
@@ -123,13 +129,16 @@ def _plan(trigger: TriggerTop, rng: np.random.Generator, whole: int) -> _Plan:
     least = min(2 * batch + trigger.core.latency_clocks + 12, length // 2)
     first = RESET_CLOCK + batch + 4
     restart = first + least + int(rng.integers(least))
-    orbits, quiet = [Orbit(first, marked=True, lumi=False)], []
+    orbits, quiet = [Orbit(first, marked=True, lumi=True)], []
     kinds = ["whole"] * whole + ["missing"] + ["short"] * _SHORT_ORBITS
     order = ["whole", *rng.permutation(kinds[1:]).tolist()]
-    clock = restart + batch + 9
+    looks = [restart + 2]
+    clock = restart + 2 + _LOOK + batch + 9
     for number, kind in enumerate(order):
         marked = not (kind == "missing" and order[number - 1] == "whole")
         orbits.append(Orbit(clock, marked, lumi=marked and number % 4 == 2))
+        if orbits[-1].lumi:
+            looks.append(clock + trigger.latency_clocks + 2)
         spans = length if kind != "short" else least + int(rng.integers(least))
         if kind == "missing" and marked:
             orbits.append(Orbit(clock + spans, marked=False, lumi=False))
@@ -140,7 +149,7 @@ def _plan(trigger: TriggerTop, rng: np.random.Generator, whole: int) -> _Plan:
     orbits.append(Orbit(clock, marked=True, lumi=True))
     reads = clock + least + batch + 4
     end = reads + len(register_addresses(trigger)) + _TAIL
-    return _Plan((RESET_CLOCK, restart, restart + 1), tuple(orbits), tuple(quiet), reads, end)
+    return _Plan((RESET_CLOCK, restart, restart + 1), tuple(orbits), tuple(quiet), tuple(looks), reads, end)
 
 
 def _outside(spans: Iterable[tuple[int, int]], clocks: int) -> BoolArray:
@@ -159,7 +168,10 @@ def _fill(
     quiet: BoolArray,
     rng: np.random.Generator,
 ) -> IntArray:
-    """Set `valid`: the filling scheme with gaps, noise where it means nothing; the first clocks of all crossings."""
+    """Set `valid`: the filling scheme with gaps, noise where it means nothing; the first clocks of all crossings.
+
+    The crossings before the second reset are valid, so that it has something to clear.
+    """
     _, bc0, _, valid = flags
     valid[:] = ~quiet & (rng.random(plan.end) < 0.5)
     parts = zip((RESET_CLOCK + 1, plan.resets[-1] + 1), (plan.resets[1], plan.reads), strict=True)
@@ -168,7 +180,8 @@ def _fill(
         begin, bx, _ = crossings(trigger, (np.flatnonzero(bc0[start:end]) + start).tolist(), end)
         gap = np.repeat(rng.random(len(begin) // 8 + 1) < 0.1, 8)[: len(begin)] | (rng.random(len(begin)) < 0.05)
         stray = ~quiet[begin] & (rng.random(len(begin)) < 0.2)
-        valid[begin] = filling.collides[bx] & ~gap | stray
+        last = (begin < plan.resets[1]) & (begin >= plan.resets[1] - 2 * trigger.latency_clocks)
+        valid[begin] = filling.collides[bx] & ~gap | stray | last
         found.append(begin)
     valid[plan.reads :] = False
     return np.concatenate(found)
@@ -199,14 +212,17 @@ def _rows(
 def _writes(
     trigger: TriggerTop, pool: IntArray, plan: _Plan, rng: np.random.Generator
 ) -> tuple[list[tuple[int, IntArray]], tuple[tuple[int, BusWrite], ...]]:
-    """Settings for random orbits, committed in every way that matters; when, with which vectors' scores."""
+    """Settings for random orbits, committed in every way that matters; when, with which vectors' scores.
+
+    The first let everything pass.
+    """
     batch, free, waiting = 4 * trigger.algorithms + 1, RESET_CLOCK + 1, False
     deck = [*rng.permutation(_WAYS).tolist(), *rng.choice(_WAYS, len(plan.orbits)).tolist()]
     settings: list[tuple[int, IntArray]] = []
     writes: list[tuple[int, BusWrite]] = []
     for number, orbit in enumerate(plan.orbits):
         if number == 1:
-            free = plan.resets[-1] + 1
+            free = plan.resets[-1] + 1 + _LOOK
         if waiting:
             waiting = not orbit.lumi
             continue
@@ -218,6 +234,8 @@ def _writes(
         if number > 1:
             del deck[possible[0]]
         rows, algorithms = _algorithms(trigger, pool, rng)
+        if number == 0:
+            algorithms = [Algorithm(word.limits[0]) for word in trigger.score_words]
         waiting = way == "section"
         batched = trigger.writes(algorithms, Commit.AT_SECTION if waiting else Commit.AT_ORBIT)
         behind = {
@@ -239,12 +257,18 @@ def _offset(way: str, load: int, rng: np.random.Generator) -> int:
 
 
 def _algorithms(trigger: TriggerTop, pool: IntArray, rng: np.random.Generator) -> tuple[IntArray, list[Algorithm]]:
-    """Settings whose thresholds are scores that occur, or one more; and the vectors with these scores."""
+    """Settings, and the vectors whose scores are nearest to the thresholds, at or above and below.
+
+    A threshold is a score that occurs, or one more, or now and then any value, so that all its bits change.
+    """
     rows, algorithms = [], []
     for column, word in zip(trigger.compared, trigger.score_words, strict=True):
-        level = np.quantile(pool[:, column], rng.random(), method="nearest")
-        rows.append(int(rng.choice(np.flatnonzero(pool[:, column] == level))))
-        threshold = min(int(level) + int(rng.integers(2)), word.limits[1])
+        scores, (low, high) = pool[:, column], word.limits
+        occurs = int(np.quantile(scores, rng.random(), method="nearest")) + int(rng.integers(2))
+        threshold = int(rng.integers(low, high, endpoint=True)) if rng.random() < _ANY else min(occurs, high)
+        above, below = scores[scores >= threshold], scores[scores < threshold]
+        nearest = [*([above.min()] if len(above) else []), *([below.max()] if len(below) else [])]
+        rows += [int(rng.choice(np.flatnonzero(scores == score))) for score in nearest]
         algorithms.append(Algorithm(threshold, _PRESCALES[rng.integers(len(_PRESCALES))], bool(rng.random() < 0.9)))
     return np.array(rows), algorithms
 
@@ -253,10 +277,15 @@ def _reads(
     trigger: TriggerTop, plan: _Plan, written: Iterable[int], rng: np.random.Generator
 ) -> tuple[tuple[int, int], ...]:
     """Random registers at random clocks, then all of them in turn."""
-    addresses = register_addresses(trigger)
+    addresses, taken = register_addresses(trigger), list(written)
     busy = np.where(_outside(plan.quiet, plan.reads), 0.4, 0.02)
-    clocks = np.setdiff1d(np.flatnonzero(rng.random(plan.reads) < busy), list(written))
+    resets = [(clock, int(Control.MAGIC)) for clock in plan.resets[1:] if clock not in taken]
+    looks = np.setdiff1d(np.add.outer(plan.looks, np.arange(_LOOK)).ravel(), taken)
+    looks = looks[looks < plan.reads]
+    clocks = np.setdiff1d(np.flatnonzero(rng.random(plan.reads) < busy), [*taken, *looks.tolist(), *plan.resets[1:]])
     often = rng.choice(list(map(int, Control)), len(clocks))
     drawn = np.where(rng.random(len(clocks)) < 0.3, often, rng.choice(addresses, len(clocks)))
+    looked = [int(a) for _ in plan.looks for a in rng.permutation(addresses)[:_LOOK]]
     sweep = [(plan.reads + k, int(a)) for k, a in enumerate(addresses)]
-    return (*zip(clocks.tolist(), drawn.tolist(), strict=True), *sweep)
+    near = zip(looks.tolist(), np.resize(looked, len(looks)).tolist(), strict=True)
+    return (*sorted([*resets, *zip(clocks.tolist(), drawn.tolist(), strict=True), *near]), *sweep)
