@@ -119,7 +119,7 @@ def test_they_are_kinds_of_vectors_and_each_is_counted() -> None:
     counts = vectors.counts()
     assert counts["constrained"] == 20
     assert counts["object"] == len(object_words(LEVEL1))
-    assert set(counts) == set(KINDS) - {"physics", "directed"}
+    assert set(counts) == set(KINDS) - {"physics", "frozen", "directed"}
     more = vectors.extended("directed", np.zeros((2, 57), dtype=np.int64))
     assert more.counts() == counts | {"directed": 2}
     with pytest.raises(InputError, match=r"kind of a vector must be one of physics, .*directed, not 'lucky'"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.firmware.random_programs import random_program
-from trigforge.cli_synth import cells, kept_rtl, synth_alone, write_trigger
+from trigforge.cli_synth import cells, kept_rtl, synth_alone
 from trigforge.config import STORED
 from trigforge.errors import InputError, MissingToolError
 from trigforge.firmware.pipeline import REGISTER_NS
@@ -34,6 +34,7 @@ part = "LFE5U-25F-6BG256C"
 clock_ns = 12.5
 ns_per_level = 1.2
 latency_budget_ns = 400.0
+[trigger]
 [verification]
 simulator = "icarus"
 """
@@ -49,7 +50,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(project: Path, out: Path, capsys: pytest.CaptureFixture[str], family: str | None = None) -> dict[str, object]:
-    synth_alone(project, out, project, family, 1, 1, as_json=True)
+    synth_alone(project, out, project, family, 1, as_json=True)
     found: dict[str, object] = json.loads(capsys.readouterr().out)
     return found
 
@@ -91,14 +92,13 @@ def test_every_row_names_its_tool_and_a_second_call_makes_nothing(
     for name in ("convert_project", "write_rtl"):
         monkeypatch.setattr(f"trigforge.cli_synth.{name}", refuse)
     assert run(project, tmp_path / "out", capsys) == found
-    synth_alone(project, tmp_path / "out", project, None, None, 1, as_json=False)
+    synth_alone(project, tmp_path / "out", project, None, 1, as_json=False)
     said = capsys.readouterr().out
-    assert all(row["tool"] in said for row in (alkaid, model, core, placed))
+    assert all(row["tool"] in said for row in (alkaid, model, core, trigger, placed))
     assert "0 DSP because multipliers are mapped to logic (-nodsp)" in said
-    assert "trigger" not in said.replace(trigger["tool"], "").replace("trigforge", "").split("\n1  ")[0]
     (project / "project.toml").write_text((project / "project.toml").read_text() + "seed = 2\n")
     with pytest.raises(AssertionError, match="something was made again"):
-        synth_alone(project, tmp_path / "out", project, None, None, 1, as_json=False)
+        synth_alone(project, tmp_path / "out", project, None, 1, as_json=False)
 
 
 def test_rtl_of_other_targets_is_written_anew(tmp_path: Path) -> None:
@@ -113,15 +113,10 @@ def test_rtl_of_other_targets_is_written_anew(tmp_path: Path) -> None:
     assert {source.suffix for source in kept_rtl(language, program, tmp_path)[0].sources} == {".vhd"}
 
 
-def test_a_run_and_a_crossing_that_is_no_whole_number_of_clocks_are_refused(project: Path, tmp_path: Path) -> None:
+def test_the_folder_of_a_run_is_refused(project: Path, tmp_path: Path) -> None:
     (tmp_path / STORED).write_text("{}")
     with pytest.raises(InputError, match="--out must not be the folder of a run, whose program is another"):
-        synth_alone(project, tmp_path, project, None, None, 1, as_json=False)
-    program = random_program(5)
-    odd = Project(name="dut", targets=Targets(clock_ns=7.0))
-    design, _ = kept_rtl(odd, program, tmp_path)
-    with pytest.raises(InputError, match=r"clock_ns must divide a crossing of 25 ns for a trigger, not 7"):
-        write_trigger(odd, program, design, 1, tmp_path / "trigger")
+        synth_alone(project, tmp_path, project, None, 1, as_json=False)
 
 
 def test_what_a_tool_does_not_say_is_a_dash() -> None:
