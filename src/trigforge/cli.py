@@ -45,6 +45,9 @@ OUT = click.option(
     "--out", "-o", type=click.Path(path_type=Path), default=LATEST, show_default=True,
     help="Folder of the run; finished stages in it are re-used.",
 )  # fmt: skip
+PROJECT_OUT = click.option(
+    "--out", "-o", type=click.Path(path_type=Path), help="Folder of what is made.  [default: runs/NAME]"
+)
 VERIFY_OUT = click.option(
     "--out", "-o", type=click.Path(path_type=Path),
     help="Folder of the run, or of what is made of PROJECT.  [default: runs/latest, or runs/NAME of PROJECT]",
@@ -147,7 +150,7 @@ _stages(calibrate, "jets", "Derive the trigger's jet energy scale.", "jets")
 
 @app.command()
 @click.argument("project", type=click.Path(path_type=Path))
-@VERIFY_OUT
+@PROJECT_OUT
 @PROJECTS
 @click.option(
     "--mutants", type=click.IntRange(min=1), default=200, show_default=True, help="Faulty copies of the core."
@@ -181,7 +184,7 @@ def mutate(
 
 @app.command()
 @click.argument("project", type=click.Path(path_type=Path))
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder of what is made.  [default: runs/NAME]")
+@PROJECT_OUT
 @click.option("--family", type=click.Choice(["xcup", "xc7", "ecp5"]), help="Map to this family; default: the part's.")
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Place and route so often (ECP5)."
@@ -197,7 +200,7 @@ def synth(project: Path, out: Path | None, projects: Path, family: str | None, s
 
 @app.command()
 @click.argument("project", type=click.Path(path_type=Path))
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder of what is made.  [default: runs/NAME]")
+@PROJECT_OUT
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for a theorem.")
 @click.option(
     "--core", is_flag=True, help="The whole core too: RTL = program. Small ones are proved, large ones not decided."
