@@ -92,14 +92,20 @@ def read_rtl(program: IntegerProgram, folder: Path, top: str) -> RtlDesign:
             f"{folder} must hold the RTL of {top!r}, but {', '.join(missing) or 'it is of ' + repr(sources[-1].stem)}"
             f"{' is missing' if missing else ''}; 'trigforge build' writes it"
         )
+    inputs, outputs = core_ports(program)
     return RtlDesign(
         sources=sources,
         top=top,
         clock=CLOCK_PORT,
-        inputs=_port(INPUT_PORT, program.comb.inp_kifs),
-        outputs=_port(OUTPUT_PORT, program.comb.out_kifs),
+        inputs=inputs,
+        outputs=outputs,
         latency_clocks=record.pipeline.latency_clocks,
     )
+
+
+def core_ports(program: IntegerProgram) -> tuple[Port, Port]:
+    """The packed input and output port of a program's RTL."""
+    return _port(INPUT_PORT, program.comb.inp_kifs), _port(OUTPUT_PORT, program.comb.out_kifs)
 
 
 def read_pipeline(folder: Path) -> Pipeline:

@@ -44,6 +44,20 @@ def results_of(trigger: TriggerTop) -> tuple[Result, ...]:
     return tuple(found)
 
 
+def result_words(trigger: TriggerTop, decisions: Decisions) -> IntArray:
+    """The words (k, results) of `results_of(trigger)` for decisions."""
+    scores, columns = iter(decisions.scores.T), []
+    bits = {"out_bits": decisions.passed, "out_raw": decisions.raw}
+    for port, low, word in results_of(trigger):
+        if port == "out_bx":
+            columns.append(decisions.bx)
+        elif port == "out_score":
+            columns.append(next(scores))
+        else:
+            columns.append(bits[port][:, low : low + word.width] @ (1 << np.arange(word.width, dtype=np.int64)))
+    return np.stack(columns, axis=1)
+
+
 @dataclass(frozen=True, slots=True)
 class LinksTop:
     """A trigger whose words come in on links and whose results go out on links, a frame a clock.
@@ -98,16 +112,7 @@ class LinksTop:
 
     def results(self, decisions: Decisions) -> tuple[IntArray, BoolArray, BoolArray]:
         """Words (k, results) that the sending links carry for decisions, and their valid and bc0 (k,)."""
-        scores, columns = iter(decisions.scores.T), []
-        bits = {"out_bits": decisions.passed, "out_raw": decisions.raw}
-        for port, low, word in results_of(self.trigger):
-            if port == "out_bx":
-                columns.append(decisions.bx)
-            elif port == "out_score":
-                columns.append(next(scores))
-            else:
-                columns.append(bits[port][:, low : low + word.width] @ (1 << np.arange(word.width, dtype=np.int64)))
-        return np.stack(columns, axis=1), decisions.valid, decisions.bx == 0
+        return result_words(self.trigger, decisions), decisions.valid, decisions.bx == 0
 
     def emit(self) -> dict[str, str]:
         """SystemVerilog by file name: the trigger's, the hand-written modules and the wiring; not the core's."""

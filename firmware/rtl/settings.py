@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from trigforge.errors import InputError
 from trigforge.firmware.design import Word
@@ -18,6 +18,7 @@ SHADOW: Final = 0x400
 ACTIVE: Final = 0x800
 ALGORITHM_STRIDE: Final = 8
 DATA_BITS: Final = 32
+OFF: Final = "off"
 
 
 class Control(IntEnum):
@@ -79,6 +80,26 @@ class Algorithm:
                 f"numerator and denominator of a prescale must be below 2**{PRESCALE_BITS}, not {self.prescale}; "
                 "round it with Fraction.limit_denominator"
             )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """What `str` gives: `1200`, `300@5/2` with a prescale, or `off`; anything else raises `InputError`."""
+        if text == OFF:
+            return cls(0, enabled=False)
+        threshold, at, prescale = text.partition("@")
+        try:
+            return cls(int(threshold), Fraction(prescale) if at else Fraction(1))
+        except (ValueError, ZeroDivisionError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"an algorithm must be given as THRESHOLD, THRESHOLD@PRESCALE or {OFF}, such as 300@5/2, not {text!r}"
+            ) from None
+
+    def __str__(self) -> str:
+        if not self.enabled:
+            return OFF
+        return str(self.threshold) if self.prescale == 1 else f"{self.threshold}@{self.prescale}"
 
 
 def address(field: Field, algorithm: int, bank: int = SHADOW) -> int:
