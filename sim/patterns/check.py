@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,15 +11,20 @@ import numpy.typing as npt
 
 from trigforge.errors import CheckError, InputError
 from trigforge.firmware.rtl.links import LinkMap
+from trigforge.firmware.rtl.links_top import results_of
 from trigforge.fixed import IntArray
 from trigforge.sim.cosim.certificate import LevelResult, compare
+from trigforge.sim.patterns.decisions import Columns, Decider, columns_of, result_names, sent_words
 from trigforge.sim.patterns.pattern import START, VALID, Header, Pattern
+from trigforge.units import ORBIT_BUNCHES
 
 CANDIDATES: Final = 1 << 16
 """Clocks at which the first event is looked for: nearly two orbits of links at 360 MHz."""
 SEARCHED: Final = (64, 4096)
 """Events that decide where the events of a capture begin, and those that decide between clocks that agree equally."""
 LEVEL: Final = "program_vs_capture"
+TRIGGER_LEVEL: Final = "trigger_vs_capture"
+_ONE_BIT: Final = ("algorithm", "FINOR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +36,40 @@ class Checked:
     latency_clocks: int
     """Clocks from the first event of what was played to that; negative if the capture began later."""
     result: LevelResult
+    names: tuple[str, ...]
+    """What the elements of the result are."""
+
+    @classmethod
+    def of(cls, level: str, expected: Columns, got: IntArray, offset: int = 0, lead: int = 0) -> Checked:
+        """Compare expected columns with those of a capture."""
+        result = compare(level, expected.values, got, np.full(len(got), "captured"))
+        return cls(offset, offset - lead, result, expected.names)
 
     @property
     def events(self) -> int:
         """Events compared."""
         return sum(self.result.vectors.values())
+
+    @property
+    def first(self) -> str | None:
+        """Event, crossing and word of the first difference, what was expected there and what came."""
+        found = self.result.first
+        if found is None:
+            return None
+        name = self.names[found.element]
+        bit = "" if name.startswith(_ONE_BIT) else f", bit {found.bit}"
+        return (
+            f"event {found.event} (crossing {found.event % ORBIT_BUNCHES}), {name}{bit}: "
+            f"expected {found.expected}, got {found.got}"
+        )
+
+    def require(self) -> None:
+        """Raise `CheckError` that names the first difference, if there is one."""
+        if self.first is not None:
+            raise CheckError(
+                f"{self.result.name} must agree on every word, but {self.result.mismatches} of {self.result.words} "
+                f"differ; first at {self.first}"
+            )
 
 
 def check_capture(
@@ -48,11 +83,52 @@ def check_capture(
     events agree. Events that the capture does not hold whole are left out. Raises `CheckError` if no word agrees
     anywhere, or if several clocks agree equally.
     """
+    link_map = _outputs(header, expected.shape[1])
+    offset, events = _locate(header, link_map, expected, capture, known_flags, lead, latency)
+    got = link_map.deserialise(_frames(header, capture, np.array([offset]), events)[0])
+    names = tuple(f"output {index}" for index in range(expected.shape[1]))
+    return Checked.of(LEVEL, Columns(names, expected[:events]), got, offset, lead)
+
+
+def check_decisions(
+    header: Header,
+    decider: Decider,
+    outputs: IntArray,
+    capture: Pattern,
+    known_flags: int,
+    lead: int,
+    latency: int | None = None,
+) -> Checked:
+    """`check_capture` of the results of a trigger for the outputs (events, outputs) of its program.
+
+    Compared are those words of `result_names` that the header has. The events are found by the scores among them, or
+    by all if there is none.
+    """
+    trigger, sent = decider.trigger, sent_words(decider, outputs)
+    chosen = _results(header, decider)
+    names = [result_names(trigger)[k] for k in chosen]
+    scores = [k for k, name in zip(chosen, names, strict=True) if name.startswith("output")] or chosen
+    link_map = _named(header, [result_names(trigger)[k] for k in scores])
+    offset, events = _locate(header, link_map, sent[:, scores], capture, known_flags, lead, latency)
+    got = _named(header, names).deserialise(_frames(header, capture, np.array([offset]), events)[0])
+    wanted = columns_of(trigger, chosen, sent[:events, chosen])
+    return Checked.of(TRIGGER_LEVEL, wanted, columns_of(trigger, chosen, got).values, offset, lead)
+
+
+def _locate(
+    header: Header,
+    link_map: LinkMap,
+    expected: IntArray,
+    capture: Pattern,
+    known_flags: int,
+    lead: int,
+    latency: int | None,
+) -> tuple[int, int]:
+    """The clock at which the first event begins, and how many events there are from it on."""
     if capture.frames.shape[1] != len(header.channels):
         raise InputError(
             f"a capture must have the {len(header.channels)} links of its pattern, not {capture.frames.shape[1]}"
         )
-    link_map = _outputs(header, expected.shape[1])
     if latency is None:
         offset = _find(header, link_map, expected, capture, _candidates(header, capture, known_flags))
     else:
@@ -62,9 +138,7 @@ def check_capture(
         raise InputError(
             f"a capture must hold an event at clock {offset}, but it has {len(capture)} clocks; mind --latency"
         )
-    got = link_map.deserialise(_frames(header, capture, np.array([offset]), events)[0])
-    result = compare(LEVEL, expected[:events], got, np.full(events, "captured"))
-    return Checked(offset, offset - lead, result)
+    return offset, events
 
 
 def _outputs(header: Header, count: int) -> LinkMap:
@@ -77,6 +151,32 @@ def _outputs(header: Header, count: int) -> LinkMap:
             f"a capture of a program with {count} outputs must have words of the names {names[0]}..{names[-1]}, "
             f"not {', '.join(where)}"
         )
+    return _named(header, names)
+
+
+def _results(header: Header, decider: Decider) -> list[int]:
+    """The results of a trigger that a layout has, bits of its algorithms among them."""
+    words, results = {word.name: word for word in header.words}, results_of(decider.trigger)
+    names = result_names(decider.trigger)
+    chosen = [k for k, name in enumerate(names) if name in words]
+    if not any(results[k].port in {"out_bits", "out_raw"} for k in chosen):
+        raise InputError(
+            f"a layout of a trigger's results must have some of the words {', '.join(names)}, bits among them, "
+            f"not {', '.join(words)}"
+        )
+    for k in chosen:
+        word, found = results[k].word, words[names[k]]
+        if (word.width, word.signed) != (found.width, found.signed):
+            raise InputError(
+                f"{names[k]} of a layout must have {word.width} bits as in the trigger of {decider.trigger.name!r}, "
+                f"not {found.width}"
+            )
+    return chosen
+
+
+def _named(header: Header, names: Sequence[str]) -> LinkMap:
+    """Where words of some names are on the links."""
+    where = {word.name: index for index, word in enumerate(header.words)}
     whole, chosen = header.link_map(), [where[name] for name in names]
     words = tuple(whole.words[index] for index in chosen)
     places = tuple(whole.places[index] for index in chosen)

@@ -1,4 +1,4 @@
-"""Pattern files of every format by their names: written with what explains them, recognised, and checked."""
+"""Pattern files of every format by their names: written with what explains them, recognised, and read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.rtl.links import LinkMap
 from trigforge.firmware.rtl.links_top import LinksTop, results_of
 from trigforge.fixed import IntArray
-from trigforge.sim.cosim.certificate import compare
-from trigforge.sim.patterns.check import LEVEL, Checked, check_capture
 from trigforge.sim.patterns.cms import CmsFormat, read_cms, write_cms
+from trigforge.sim.patterns.decisions import Decider, result_names, sent_words
 from trigforge.sim.patterns.pattern import Buffers, Header, Kind, Pattern, events_of, play
 from trigforge.sim.patterns.rows import lines_of
 from trigforge.sim.patterns.text import MAGIC, read_text, write_text
@@ -78,6 +77,17 @@ class Places:
         else:
             words = subject.output_words
             names = tuple(f"output{index}" for index in range(len(words)))
+        return self._header(subject, kind, words, names, events=events)
+
+    def trigger_header(self, subject: Subject, decider: Decider, events: int) -> Header:
+        """The header of the results of a trigger."""
+        words = tuple(result.word for result in results_of(decider.trigger))
+        names, settings = result_names(decider.trigger), decider.notation
+        return self._header(subject, Kind.EXPECTED, words, names, events=events, algorithms=settings)
+
+    def _header(
+        self, subject: Subject, kind: Kind, words: tuple[Word, ...], names: tuple[str, ...], **rest: object
+    ) -> Header:
         link_map = LinkMap.pack(words, self.frames, self.bits)
         channels = range(self.first_channel, self.first_channel + link_map.links)
         return Header.of(
@@ -89,24 +99,17 @@ class Places:
             project=subject.project,
             contract=subject.contract.digest,
             program=subject.program.digest,
-            events=events,
             lead=self.lead,
+            **rest,
         )
 
 
 def capture_header(top: LinksTop, subject: Subject, events: int, first_channel: int = 0) -> Header:
     """How the results of a trigger between links lie on those that it sends; its scores are the program's outputs."""
-    scores, names = 0, []
-    for result in results_of(top.trigger):
-        if result.port == "out_score":
-            names.append(f"output{scores}")
-            scores += 1
-        else:
-            names.append(f"{result.port.removeprefix('out_')}{result.low}")
     return Header.of(
         Kind.CAPTURE,
         top.sends,
-        names,
+        result_names(top.trigger),
         range(first_channel, first_channel + top.sends.links),
         top.sends.frames,
         project=subject.project,
@@ -117,27 +120,42 @@ def capture_header(top: LinksTop, subject: Subject, events: int, first_channel: 
 
 
 def write_patterns(
-    path: Path, form: str, subject: Subject, places: Places, words: Callable[[], Iterable[IntArray]]
-) -> tuple[Path, Path]:
-    """Write what is to be played, and beside it (`NAME.expected.txt`) what must come out; returns both paths.
+    path: Path,
+    form: str,
+    subject: Subject,
+    places: Places,
+    words: Callable[[], Iterable[IntArray]],
+    decider: Decider | None = None,
+) -> tuple[Path, ...]:
+    """Write what is to be played, and beside it (`NAME.expected.txt`) what must come out; returns the paths.
 
-    `words` gives the blocks (n, words) of the events from the beginning, each time that it is called. A file of CMS has
-    its header beside it (`NAME.txt.json`). Raises `InputError` if a word does not fit the links.
+    With a `decider` a third file (`NAME.trigger.txt`) has what the trigger must say. `words` gives the blocks
+    (n, words) of the events from the beginning, each time that it is called. A file of CMS has its header beside it
+    (`NAME.txt.json`). Raises `InputError` if a word does not fit the links.
     """
     events = sum(len(block) for block in words())
     if not events:
         raise InputError("a pattern must have at least one event")
-    expected = expected_path(path)
+    expected, decided = expected_path(path), trigger_path(path)
+    header = None if decider is None else places.trigger_header(subject, decider, events)
     _write(path, form, places.header(subject, Kind.STIMULUS, events), words())
     outputs = (subject.program(block) for block in words())
     _write(expected, form, places.header(subject, Kind.EXPECTED, events), outputs)
-    return path, expected
+    if decider is None or header is None:
+        return path, expected
+    outputs = (subject.program(block) for block in words())
+    _write(decided, form, header, [sent_words(decider, np.concatenate(list(outputs)))])
+    return path, expected, decided
 
 
 def expected_path(path: Path) -> Path:
     """`NAME.expected.txt` of `NAME.txt`."""
-    name, dot, rest = path.name.partition(".")
-    return path.with_name(f"{name}.expected{dot}{rest}")
+    return _beside(path, "expected")
+
+
+def trigger_path(path: Path) -> Path:
+    """`NAME.trigger.txt` of `NAME.txt`."""
+    return _beside(path, "trigger")
 
 
 def header_path(path: Path) -> Path:
@@ -193,30 +211,9 @@ def read_events(path: Path, subject: Subject) -> IntArray:
     return np.concatenate(list(events_of(header, read_buffers(path), str(path))))
 
 
-def check_file(
-    path: Path, subject: Subject, stimulus: Path | None, latency: int | None, layout: Path | None = None
-) -> Checked:
-    """Compare a capture with what the program makes of its stimulus (see `check_capture`).
-
-    `layout` is a saved header that says where the outputs are, if the capture is not as what was written beside the
-    stimulus. A uGT test vector is its own stimulus. Raises `InputError` if the files are of another contract or
-    program, or if channels are missing.
-    """
-    if recognise(path) == UGT:
-        return _check_ugt(path, subject)
-    if stimulus is None:
-        raise InputError(f"what was played to give {path} must be given with --stimulus")
-    played = read_header(stimulus)
-    subject.require(played, str(stimulus))
-    described = layout or (path if recognise(path) == TEXT else expected_path(stimulus))
-    header = Header.load(layout) if layout else read_header(described)
-    subject.require(header, str(described))
-    if header.kind is Kind.STIMULUS:
-        raise InputError(f"{described} must say where the outputs are, but it is a stimulus")
-    expected = subject.program(read_events(stimulus, subject))
-    buffers = read_buffers(path)
-    capture = _channels(path, header, buffers)
-    return check_capture(header, expected, capture, buffers.known_flags, played.lead, latency)
+def _beside(path: Path, what: str) -> Path:
+    name, dot, rest = path.name.partition(".")
+    return path.with_name(f"{name}.{what}{dot}{rest}")
 
 
 def _write(path: Path, form: str, header: Header, words: Iterable[IntArray]) -> None:
@@ -226,27 +223,6 @@ def _write(path: Path, form: str, header: Header, words: Iterable[IntArray]) -> 
         return
     write_cms(path, CmsFormat(form), header.project, header.channels, blocks)
     header.save(header_path(path))
-
-
-def _channels(path: Path, header: Header, buffers: Buffers) -> Pattern:
-    """The channels of a header out of those that were captured."""
-    missing = [channel for channel in header.channels if channel not in buffers.channels]
-    if missing:
-        raise InputError(
-            f"{path} must have channel {missing[0]}, which holds outputs, but has "
-            f"{', '.join(map(str, buffers.channels))}"
-        )
-    columns = [buffers.channels.index(channel) for channel in header.channels]
-    whole = buffers.whole()
-    return Pattern(whole.first, whole.frames[:, columns], whole.flags[:, columns])
-
-
-def _check_ugt(path: Path, subject: Subject) -> Checked:
-    words, scores = read_ugt(path, subject.contract, score_word(subject))
-    if scores is None:
-        raise InputError(f"{path} must have a column more with the scores to be compared")
-    expected = subject.program(words)
-    return Checked(0, 0, compare(LEVEL, expected, scores[:, None], np.full(len(words), "captured")))
 
 
 def score_word(subject: Subject) -> Word:

@@ -67,6 +67,8 @@ class Header(Value):
     """Clocks before the first event."""
     bits: int = Field(default=64, ge=1, le=64)
     """Bits of a frame."""
+    algorithms: tuple[str, ...] = Field(default=(), exclude_if=lambda settings: not settings)
+    """Settings of the trigger whose results these are, `THRESHOLD@PRESCALE` each; none for those of a core."""
     words: tuple[PlacedWord, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ from trigforge.sim.patterns.rows import (
 MAGIC: Final = "trigforge-pattern 1"
 ALL_FLAGS: Final = 15
 _CLOCK_DIGITS = 10
-_LISTS = ("channels",)
+_LISTS = ("channels", "algorithms")
 _WORD = re.compile(r"(?P<index>\d+) (?P<sign>[su])(?P<width>\d+) (?P<place>-|\d+ \d+ \d+)(?: (?P<name>\S+))?")
 
 

@@ -2,7 +2,8 @@
 
 The columns are those of the Global Trigger's test-vector reader (github.com/cms-l1-globaltrigger/tdf) and of CMSSW's
 GtRecordDump; the positions of pt, eta and phi in an object are those of its firmware (gtl_pkg). The score of an
-anomaly trigger is an additional last column, as in the vectors of its own anomaly trigger.
+anomaly trigger is an additional last column, as in the vectors of its own anomaly trigger. Bit i of the algorithms'
+number is algorithm i, as GtRecordDump has its final decisions: after the prescales; FINOR is their OR.
 """
 
 from __future__ import annotations
@@ -40,8 +41,15 @@ COLUMNS: Final = (1, 8, 12, 12, 12, 6, 6, 1, 1, 1)
 """Crossing; muons, e/γ, taus, jets; ETT, HT, ETM, HTM, ETMHF, HTMHF; link 11; externals, algorithms, FINOR."""
 DIGITS: Final = (4, 16, 8, 8, 8, 8, 8, 64, 128, 1)
 SCORE_DIGITS: Final = 5
+ALGORITHMS: Final = 512
+"""Bits of the column of algorithms."""
+
+BoolArray = npt.NDArray[np.bool_]
 
 _WIDTHS = tuple(d for columns, d in zip(COLUMNS, DIGITS, strict=True) for _ in range(columns))
+_ALGORITHMS, _FINOR = len(_WIDTHS) - 2, len(_WIDTHS) - 1
+_WORD = 16
+"""Hexadecimal digits that are read as one number."""
 _CALO = 2 * np.pi / units.CALO_PHI_STEPS
 _PT, _ETA, _PHI = ("pt", units.PT_LSB_GEV), ("eta", units.CALO_ETA_LSB), ("phi", _CALO)
 
@@ -73,11 +81,26 @@ _OBJECTS: Mapping[str, _Object] = {
 }
 
 
-def write_ugt(path: Path, contract: InputContract, words: IntArray, scores: IntArray, score: Word) -> None:
+@dataclass(frozen=True, slots=True)
+class AlgorithmBits:
+    """The columns of algorithms: bits (n, 512) after their prescales, and FINOR (n,)."""
+
+    bits: BoolArray
+    finor: BoolArray
+
+
+def write_ugt(
+    path: Path,
+    contract: InputContract,
+    words: IntArray,
+    scores: IntArray,
+    score: Word,
+    algorithms: AlgorithmBits | None = None,
+) -> None:
     """Write words (n, words) of a contract, crossing by crossing, with the scores (n,) in the last column.
 
-    Algorithms and FINOR are 0. Raises `InputError` if the contract has objects or scales that the Global Trigger has
-    not, or if there are more crossings than an orbit has.
+    Algorithms and FINOR are 0 if they are not given. Raises `InputError` if the contract has objects or scales that the
+    Global Trigger has not, or if there are more crossings than an orbit has.
     """
     if not 1 <= len(words) <= CROSSINGS:
         raise InputError(f"a test vector of the Global Trigger must have 1..{CROSSINGS} crossings, not {len(words)}")
@@ -88,8 +111,11 @@ def write_ugt(path: Path, contract: InputContract, words: IntArray, scores: IntA
             bits = words[:, word].astype(np.uint64) & np.uint64((1 << width) - 1)
             columns[:, column] |= bits << np.uint64(bit)
     shown = scores.astype(np.uint64) & np.uint64((1 << score.width) - 1)
+    if algorithms is None:
+        none = np.zeros((len(words), ALGORITHMS), dtype=bool)
+        algorithms = AlgorithmBits(none, none[:, 0])
     with open_write(path) as file:
-        file.write(_lines(columns, shown, max(SCORE_DIGITS, -(-score.width // 4))))
+        file.write(_lines(columns, algorithms, shown, max(SCORE_DIGITS, -(-score.width // 4))))
 
 
 def read_ugt(path: Path, contract: InputContract, score: Word | None) -> tuple[IntArray, IntArray | None]:
@@ -119,6 +145,26 @@ def read_ugt(path: Path, contract: InputContract, score: Word | None) -> tuple[I
     except InputError as error:
         raise InputError(f"{path}: {str(error).partition(';')[0]}; the contract cannot hold it") from None
     return checked, np.concatenate(scores) if scores else None
+
+
+def read_algorithms(path: Path) -> AlgorithmBits:
+    """The columns of algorithms of a test vector that `read_ugt` accepts; `InputError` that names the crossing."""
+    bits: list[npt.NDArray[np.uint64]] = []
+    finor: list[npt.NDArray[np.uint64]] = []
+    first = 0
+    lines = _vector_lines(path)
+    begin = next(lines, b"")
+    for table in tables(path, _chain(begin, lines), len(begin.split()), "crossing"):
+        for column, found in ((_ALGORITHMS, bits), (_FINOR, finor)):
+            length = _WIDTHS[column]
+            chars = characters(path, table[:, column : column + 1], length, "crossing", first)
+            numerals, good = numbers(chars.reshape(len(table), -1, min(length, _WORD)))
+            if column == _FINOR:
+                good &= numerals <= 1
+            require_all(path, np.logical_and.reduce(good, axis=1, keepdims=True), first, (column,), "a digit")
+            found.append(numerals)
+        first += len(table)
+    return AlgorithmBits(_unpacked(np.concatenate(bits)), np.concatenate(finor)[:, 0] == 1)
 
 
 def is_ugt(path: Path) -> bool:
@@ -168,12 +214,32 @@ def _place(known: _Object, collection: Collection, field: Field, index: int) -> 
     return known.first + index, bit, width
 
 
-def _lines(columns: npt.NDArray[np.uint64], scores: npt.NDArray[np.uint64], score_digits: int) -> bytes:
+def _unpacked(words: npt.NDArray[np.uint64]) -> BoolArray:
+    """Bits (n, 512) of numbers in words (n, 8) of 64 bits, the most significant first."""
+    bits = np.unpackbits(words.astype(">u8").view(np.uint8).reshape(len(words), -1), axis=1)
+    return np.ascontiguousarray(bits[:, ::-1]).astype(bool)
+
+
+def _packed(bits: BoolArray) -> npt.NDArray[np.uint64]:
+    """The inverse of `_unpacked`."""
+    octets = np.packbits(bits[:, ::-1], axis=1)
+    return octets.view(">u8").astype(np.uint64)
+
+
+def _lines(
+    columns: npt.NDArray[np.uint64],
+    algorithms: AlgorithmBits,
+    scores: npt.NDArray[np.uint64],
+    score_digits: int,
+) -> bytes:
     count = len(columns)
     parts: list[Chars] = [decimal(0, count, DIGITS[0])]
-    for column in range(1, len(_WIDTHS)):
-        width = min(_WIDTHS[column], 16)
+    for column in range(1, _ALGORITHMS):
+        width = min(_WIDTHS[column], _WORD)
         parts += [text_columns(" " + "0" * (_WIDTHS[column] - width), count), hexadecimal(columns[:, column], width)]
+    numerals = hexadecimal(_packed(algorithms.bits), _WORD).reshape(count, -1)
+    parts += [text_columns(" ", count), numerals]
+    parts += [text_columns(" ", count), hexadecimal(algorithms.finor.astype(np.uint64)[:, None], 1)[:, 0]]
     parts += [text_columns(" ", count), hexadecimal(scores, score_digits), text_columns("\n", count)]
     return np.concatenate(parts, axis=1).tobytes()
 

@@ -24,6 +24,14 @@ EVENTS = click.option(
     help="So many random and corner events, or those of a Parquet file, of a pattern or of a uGT test vector.",
 )  # fmt: skip
 
+ALGORITHM = click.option(
+    "--algorithm", "algorithms", multiple=True, metavar="THRESHOLD[@PRESCALE]",
+    help="Setting of the trigger's next algorithm, such as 300@5/2, or 'off'; give it for each.",
+)  # fmt: skip
+SETTINGS = click.option(
+    "--settings", type=click.Path(path_type=Path), help='The same in a TOML file: algorithms = ["1200", "300@5/2"].'
+)
+
 
 @click.group()
 def patterns() -> None:
@@ -40,23 +48,27 @@ def patterns() -> None:
 @click.option("--lead", type=click.IntRange(min=0), default=0, help="Clocks before the first event.")
 @click.option("--first-channel", type=click.IntRange(min=0), default=0, help="Number of the first link on the board.")
 @click.option("--depth", type=click.IntRange(min=1), help="Clocks of a buffer; more become files NAME_0, NAME_1.")
+@ALGORITHM
+@SETTINGS
 @CONTRACT
 @JSON
 def write(project: Path, form: str, events: str, out: Path, as_json: bool, **options: Any) -> None:
     """Write the inputs of PROJECT's core as a pattern and, in NAME.expected, the outputs that must come.
 
-    PROJECT is the folder of a project, of a run or of a conversion, or its program. A test vector of the Global Trigger
-    (ugt) has both in one file and no links.
+    PROJECT is the folder of a project, of a run or of a conversion, or its program. With settings of its trigger
+    (--algorithm, --settings) NAME.trigger has what the trigger must say. A test vector of the Global Trigger (ugt) has
+    all in one file and no links.
     """
     subject = _subject(project, options.pop("contract"))
+    decider = _decider(project, subject, options.pop("settings"), options.pop("algorithms"))
     words, depth = _words(events, subject), options.pop("depth")
     out.parent.mkdir(parents=True, exist_ok=True)
     if form == "ugt":
         if depth or options["period"] or options["lead"] or options["first_channel"]:
             raise InputError("--depth, --period, --lead and --first-channel must not be given with --format ugt")
-        files = [_write_ugt(out, subject, words)]
+        files = [_write_ugt(out, subject, words, decider)]
     else:
-        files = _write_links(out, form, subject, words, depth, options)
+        files = _write_links(out, form, subject, words, depth, options, decider)
     for path in files:
         Reporter().line(str(path))
     if as_json:
@@ -70,6 +82,8 @@ def write(project: Path, form: str, events: str, out: Path, as_json: bool, **opt
 @click.option("--stimulus", type=click.Path(path_type=Path), help="What was played, as 'patterns write' wrote it.")
 @click.option("--layout", type=click.Path(path_type=Path), help="Header (JSON) of where CAPTURE has the outputs.")
 @click.option("--latency", type=int, help="Clocks from the first event played to its output.  [default: found]")
+@ALGORITHM
+@SETTINGS
 @CONTRACT
 @JSON
 def check(
@@ -77,11 +91,15 @@ def check(
 ) -> None:
     """Compare CAPTURE, in any of the formats, with what the program of PROJECT makes of the stimulus.
 
-    The latency is found. Exit code 1, and the first event, output and bit that differ, if any do.
+    With settings of its trigger (--algorithm, --settings) the trigger's results are compared: crossing numbers, scores
+    and bits of the algorithms. The latency is found. Exit code 1, and the first event, word and bit that differ, if any
+    do.
     """
-    from trigforge.sim.patterns.files import check_file
+    from trigforge.sim.patterns.captures import check_file
 
-    checked = check_file(capture, _subject(project, contract), stimulus, **options)
+    subject = _subject(project, contract)
+    decider = _decider(project, subject, options.pop("settings"), options.pop("algorithms"))
+    checked = check_file(capture, subject, stimulus, decider=decider, **options)
     result = checked.result
     Reporter().line(
         f"{checked.events} events, latency {checked.latency_clocks} clocks: "
@@ -95,9 +113,10 @@ def check(
                 "words": result.words,
                 "mismatches": result.mismatches,
                 "first": None if result.first is None else result.first.model_dump(mode="json"),
+                "first_difference": checked.first,
             }
         )
-    result.require()
+    checked.require()
 
 
 @click.command()
@@ -134,6 +153,18 @@ def _subject(path: Path, contract: Path | None) -> Any:
 
     found = find_program(path, contract)
     return Subject(found.name, found.contract, found.program)
+
+
+def _decider(path: Path, subject: Any, settings: Path | None, algorithms: tuple[str, ...]) -> Any:
+    """The trigger of a project with the settings that were given, if any were."""
+    if settings is None and not algorithms:
+        return None
+    if settings is not None and algorithms:
+        raise InputError("the trigger's settings must be given by --algorithm or by --settings, not by both")
+    from trigforge.sim.patterns.decisions import Decider, TriggerSettings
+
+    given = TriggerSettings(algorithms=algorithms) if settings is None else TriggerSettings.load(settings)
+    return Decider.of(_project(path), subject.program, given)
 
 
 def _project(path: Path) -> Any:
@@ -180,14 +211,20 @@ def _made(contract: Any, count: int) -> Any:
 
 
 def _write_links(
-    out: Path, form: str, subject: Any, words: Callable[[], Iterable[Any]], depth: int | None, options: dict[str, Any]
+    out: Path,
+    form: str,
+    subject: Any,
+    words: Callable[[], Iterable[Any]],
+    depth: int | None,
+    options: dict[str, Any],
+    decider: Any,
 ) -> list[Path]:
     """The files of a pattern of links, as many as the depth of a buffer makes necessary."""
     from trigforge.sim.patterns.files import Places, write_patterns
 
     places = Places(**options)
     if depth is None:
-        return list(write_patterns(out, form, subject, places, words))
+        return list(write_patterns(out, form, subject, places, words, decider))
     import numpy as np
 
     share = (depth - places.lead) // (places.period or places.frames)
@@ -199,17 +236,19 @@ def _write_links(
     for number, start in enumerate(range(0, len(whole), share)):
         part = whole[start : start + share]
         path = out.with_name(f"{name}_{number}{dot}{rest}")
-        files += write_patterns(path, form, subject, places, lambda part=part: [part])  # type: ignore[misc]
+        files += write_patterns(path, form, subject, places, lambda part=part: [part], decider)  # type: ignore[misc]
     return files
 
 
-def _write_ugt(out: Path, subject: Any, words: Callable[[], Iterable[Any]]) -> Path:
+def _write_ugt(out: Path, subject: Any, words: Callable[[], Iterable[Any]], decider: Any) -> Path:
     import numpy as np
 
+    from trigforge.sim.patterns.decisions import ugt_bits
     from trigforge.sim.patterns.files import score_word
     from trigforge.sim.patterns.ugt import write_ugt
 
     whole = np.concatenate(list(words()))
-    score = score_word(subject)
-    write_ugt(out, subject.contract, whole, subject.program(whole)[:, 0], score)
+    score, outputs = score_word(subject), subject.program(whole)
+    bits = None if decider is None else ugt_bits(decider, outputs)
+    write_ugt(out, subject.contract, whole, outputs[:, 0], score, bits)
     return out

@@ -22,11 +22,11 @@ from trigforge.firmware.design import Word
 from trigforge.firmware.program import IntegerProgram, Provenance, trace_program
 from trigforge.fixed import FixedType, IntArray
 from trigforge.sim.cosim import make_vectors
+from trigforge.sim.patterns.captures import check_file
 from trigforge.sim.patterns.cms import CmsFormat
 from trigforge.sim.patterns.files import (
     Places,
     Subject,
-    check_file,
     expected_path,
     header_path,
     read_events,

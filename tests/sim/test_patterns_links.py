@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +14,25 @@ from trigforge.contract import InputContract
 from trigforge.errors import CheckError, InputError
 from trigforge.firmware.program import Provenance, trace_program
 from trigforge.firmware.project import Targets
-from trigforge.firmware.rtl import TriggerTop, write_rtl
+from trigforge.firmware.rtl import Algorithm, TriggerTop, write_rtl
 from trigforge.firmware.rtl.links import LinkMap
 from trigforge.firmware.rtl.links_top import LinksTop
 from trigforge.fixed import FixedType, IntArray
 from trigforge.sim.cosim import find_simulator
+from trigforge.sim.patterns.captures import check_file
 from trigforge.sim.patterns.cms import CmsFormat, write_cms
+from trigforge.sim.patterns.decisions import Decider
 from trigforge.sim.patterns.files import (
     Places,
     Subject,
     capture_header,
-    check_file,
     read_buffers,
     write_patterns,
 )
 from trigforge.sim.patterns.pattern import ORBIT, VALID, Pattern
 
 FRAMES, WIDTH, EVENTS, CHANNEL = 4, 16, 80, 16
-RESET_CLOCKS = 3
+RESET_CLOCKS, LEAD = 3, 12
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +46,11 @@ def subject() -> Subject:
     )
 
 
-def board(top: LinksTop, played: Pattern, folder: Path) -> Pattern:
-    """What the links of the simulated board carry from the clock on at which the pattern begins."""
+def board(top: LinksTop, played: Pattern, algorithms: tuple[Algorithm, ...], folder: Path) -> Pattern:
+    """What the links of the simulated board carry from the clock on at which the pattern begins.
+
+    The settings are written in the clocks before its first event.
+    """
     after = 3 * top.latency_clocks + 8 * FRAMES
     still = np.zeros((after, played.frames.shape[1]), dtype=np.uint64)
     frames = np.concatenate([still[:RESET_CLOCKS], played.frames, still])
@@ -55,6 +60,12 @@ def board(top: LinksTop, played: Pattern, folder: Path) -> Pattern:
     given["rst"][:RESET_CLOCKS] = ord("1")
     given["link_data"] = digits_of(frames, WIDTH)
     given["link_valid"], given["link_bc0"] = (digits_of(flags & flag != 0, 1) for flag in (VALID, ORBIT))
+    writes = top.trigger.writes(algorithms)
+    assert len(writes) < LEAD
+    at = slice(RESET_CLOCKS, RESET_CLOCKS + len(writes))
+    given["bus_write"][at] = ord("1")
+    for name, values in (("bus_addr", [w.address for w in writes]), ("bus_wdata", [w.value for w in writes])):
+        given[name][at] = digits_of(np.array(values, dtype=np.uint64)[:, None], top.inputs[name])
     packed = Packed.of(top.write(folder), [top.top], top.inputs, top.outputs)
     (seen,) = packed.play(given, find_simulator("icarus"), folder / "build")
     data, valid = (seen[name][RESET_CLOCKS:] == ord("1") for name in ("tx_data", "tx_valid"))
@@ -75,19 +86,32 @@ def test_what_a_simulated_board_sends_is_what_the_program_says(
     core = write_rtl(subject.program, Targets(), tmp_path / "core", "demo_core")
     trigger = TriggerTop("demo", core, subject.program.digest, algorithms=2, clocks_per_bx=FRAMES)
     top = LinksTop.of(trigger, LinkMap.of_contract(subject.contract, FRAMES, WIDTH), WIDTH)
-    words, lead = words_of(subject), 5
+    words, lead = words_of(subject), LEAD
+    scores = np.sort(subject.program(words)[:, 0])
+    algorithms = (Algorithm(int(scores[EVENTS // 4]), Fraction(5, 2)), Algorithm(int(scores[EVENTS // 2])))
+    decider = Decider(trigger, algorithms, (0, 1))
     places = Places(FRAMES, lead=lead, first_channel=CHANNEL, bits=WIDTH)
     stimulus, _ = write_patterns(tmp_path / "run.txt", form, subject, places, lambda: [words])
     played = read_buffers(stimulus).whole()
     if form is CmsFormat.EMPV1:  # it leaves the start of the orbit to the board's own clock
         played.flags[lead] |= np.uint8(ORBIT)
-    sent = board(top, played, tmp_path / "board")
+    sent = board(top, played, algorithms, tmp_path / "board")
     layout = capture_header(top, subject, EVENTS, first_channel=40)
     layout.save(tmp_path / "layout.json")
     write_cms(tmp_path / "capture.txt", CmsFormat.EMPV1, "board", layout.channels, [sent])
     checked = check_file(tmp_path / "capture.txt", subject, stimulus, None, tmp_path / "layout.json")
     assert (checked.events, checked.latency_clocks) == (EVENTS, top.latency_clocks + 1)
     checked.result.require()
+    decided = check_file(tmp_path / "capture.txt", subject, stimulus, None, tmp_path / "layout.json", decider)
+    assert (decided.events, decided.latency_clocks) == (EVENTS, top.latency_clocks + 1)
+    assert len(decided.names) == 1 + 1 + 2 * 2
+    decided.require()
+    for number, other in enumerate((Algorithm(int(scores[EVENTS // 4]), Fraction(3)), Algorithm(int(scores[-1])))):
+        wrong = [*algorithms]
+        wrong[number] = other
+        spoiled = Decider(trigger, tuple(wrong), (0, 1))
+        with pytest.raises(CheckError, match=rf"first at event \d+ \(crossing \d+\), algorithm {number}.*: expected"):
+            check_file(tmp_path / "capture.txt", subject, stimulus, None, tmp_path / "layout.json", spoiled).require()
     index = next(i for i, word in enumerate(layout.words) if word.name == "output0")
     place = layout.link_map().places[index]
     assert place is not None
