@@ -16,14 +16,16 @@ from trigforge.firmware.pipeline import Pipeline
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Targets
 from trigforge.firmware.synthesis.cached import SEEDS, Placement, Synthesis, place_and_route, synthesise
-from trigforge.firmware.synthesis.families import Family, family_of
+from trigforge.firmware.synthesis.families import Family, family_of, known_family
 from trigforge.firmware.synthesis.nextpnr import Ecp5
 from trigforge.firmware.synthesis.yosys import Block
+from trigforge.firmware.vendor import quartus, vivado
+from trigforge.firmware.vendor.quartus_reports import QuartusReport
 from trigforge.firmware.vendor.reports import VivadoReport
-from trigforge.firmware.vendor.vivado import PROGRAMS, run_vivado
 from trigforge.value import Value
 
 MULTIPLIERS: Final = "0 DSP because multipliers are mapped to logic (-nodsp)"
+LEFT_TO_QUARTUS: Final = "Quartus decides which multipliers become DSP blocks"
 
 
 class Row(Value):
@@ -82,23 +84,30 @@ class Subject:
 def compare_estimates(
     subject: Subject, folder: Path, family: Family | None = None, seeds: tuple[int, ...] = SEEDS
 ) -> Comparison:
-    """All estimators that are at hand: models, Yosys, nextpnr for an ECP5, Vivado if it is on PATH and has the part.
+    """All estimators that are at hand: models, Yosys, nextpnr for an ECP5, Vivado or Quartus if on PATH for its parts.
 
-    Results are kept in `folder` by digest. Raises `MissingToolError` without Yosys, or nextpnr for an ECP5.
+    Yosys maps to no device of Intel's here: for one, Quartus or `family` must be there. Results of Yosys and nextpnr
+    are kept in `folder` by digest. Raises `MissingToolError` without Yosys, or nextpnr for an ECP5.
     """
-    own = family_of(subject.targets.part)
-    family, core = family or own, Block.of(subject.design)
+    own, by_quartus = known_family(subject.targets.part), _runs_quartus(subject.targets)
+    if family is None and not by_quartus:
+        family = family_of(subject.targets.part)
+    core = Block.of(subject.design)
     rows = [alkaid_row(subject), pipeline_row(subject)]
-    rows.append(mapped_row("core", synthesise(core, family, folder), subject.targets))
-    if subject.trigger is not None:
-        rows.append(mapped_row("core in its trigger", synthesise(subject.trigger, family, folder), subject.targets))
+    if family is not None:
+        rows.append(mapped_row("core", synthesise(core, family, folder), subject.targets))
+        if subject.trigger is not None:
+            found = synthesise(subject.trigger, family, folder)
+            rows.append(mapped_row("core in its trigger", found, subject.targets))
     placement = None
     if family is Family.ECP5:
         device = Ecp5.of_part(subject.targets.part) if own is family else Ecp5()
         placement = place_and_route(core, folder, device, 1000 / subject.targets.clock_ns, seeds)
         rows.append(placed_row(placement))
-    if family is own and family is not Family.ECP5 and any(map(shutil.which, PROGRAMS)):
-        rows.append(vivado_row(run_vivado(subject.design, subject.targets, folder / "vivado")))
+    if family is own and family in {Family.XCUP, Family.XC7} and any(map(shutil.which, vivado.PROGRAMS)):
+        rows.append(vivado_row(vivado.run_vivado(subject.design, subject.targets, folder / "vivado")))
+    if by_quartus:
+        rows.append(quartus_row(quartus.run_quartus(subject.design, subject.targets, folder / "quartus")))
     return Comparison(
         project=subject.project,
         program=subject.program.digest,
@@ -106,6 +115,7 @@ def compare_estimates(
         clock_ns=subject.targets.clock_ns,
         latency_clocks=subject.pipeline.latency_clocks,
         rows=tuple(rows),
+        multipliers=LEFT_TO_QUARTUS if family is None else MULTIPLIERS,
         placement=placement,
     )
 
@@ -143,7 +153,7 @@ def mapped_row(name: str, found: Synthesis, targets: Targets) -> Row:
         notes.append(f"{used.inverters} inverters beside")
     if found.family is Family.ECP5:
         notes.append("a carry cell holds two LUTs more")
-    if found.family is not family_of(targets.part):
+    if found.family is not known_family(targets.part):
         notes.append(f"pipelined for {targets.part}")
     return Row(
         subject=name,
@@ -192,3 +202,24 @@ def vivado_row(found: VivadoReport) -> Row:
         period_ns=round(found.achieved_clock_ns, 3),
         note="" if found.met else f"{found.failing_endpoints} endpoints fail",
     )
+
+
+def quartus_row(found: QuartusReport) -> Row:
+    """Quartus' cells and the period at which its worst path is just met."""
+    notes = [f"LUT: {found.unit}s of {found.device}", *(f"{name} fails" for name in found.failing)]
+    return Row(
+        subject="core",
+        stage="place and route",
+        tool=f"{found.estimator}, on virtual pins",
+        lut=found.cells,
+        ff=found.ff,
+        dsp=found.dsp,
+        bram=found.bram,
+        period_ns=round(found.achieved_clock_ns, 3),
+        note="; ".join(notes),
+    )
+
+
+def _runs_quartus(targets: Targets) -> bool:
+    """Whether Quartus is on PATH and builds for the part."""
+    return quartus.is_intel(targets.part) and any(map(shutil.which, quartus.PROGRAMS))

@@ -80,10 +80,15 @@ _PARTS: Final = {
 }
 
 
+def known_family(part: str) -> Family | None:
+    """The family of a part, if Yosys maps to it here."""
+    return next((family for pattern, family in _PARTS.items() if re.match(pattern, part, re.IGNORECASE)), None)
+
+
 def family_of(part: str) -> Family:
     """The family of a part; one that is not known raises `InputError`."""
-    for pattern, family in _PARTS.items():
-        if re.match(pattern, part, re.IGNORECASE):
-            return family
+    family = known_family(part)
+    if family is not None:
+        return family
     known = ", ".join(f"{family.value} ({family.device})" for family in Family)
     raise InputError(f"the part must be of a family that Yosys maps to here, {known}, not {part!r}; give --family")

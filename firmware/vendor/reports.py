@@ -79,7 +79,7 @@ class VivadoReport(Value):
 def read_csynth(path: Path) -> HlsReport:
     """Read `csynth.xml`; a file that is none, or lacks a field, raises `InputError` naming it."""
     try:
-        root = ET.fromstring(_read(path))  # noqa: S314  (a local tool's own report)
+        root = ET.fromstring(read_report(path))  # noqa: S314  (a local tool's own report)
     except ET.ParseError as error:
         raise InputError(f"{path} must be a whole csynth.xml of Vitis HLS: {error}") from None
     fields = _XmlFields(path, root)
@@ -169,7 +169,7 @@ class _TextReport:
     """A text report of Vivado, with errors that name the file and the field."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.lines = path, _read(path).splitlines()
+        self.path, self.lines = path, read_report(path).splitlines()
 
     def header(self, name: str) -> str:
         """A line `| <name> : <value>` of the report's head."""
@@ -277,7 +277,8 @@ def _hls_name(version: str) -> str:
     return "Vitis HLS" if numbers >= FIRST_VITIS else "Vivado HLS"
 
 
-def _read(path: Path) -> str:
+def read_report(path: Path) -> str:
+    """The text of a report; `InputError` if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

@@ -52,7 +52,7 @@ def vivado_scripts(design: RtlDesign, targets: Targets, folder: Path) -> Files:
         RUN: _flow("vivado.sh"),
         BUILD: _flow("vivado.tcl"),
         SETTINGS: _rtl_settings(design, targets, folder),
-        "clock.xdc": _clock(design, targets),
+        "clock.xdc": _clock(design, targets, "set_clock_uncertainty -setup {kept:g} [get_clocks {clock}]"),
     }
 
 
@@ -63,7 +63,7 @@ def quartus_scripts(design: RtlDesign, targets: Targets, folder: Path) -> Files:
         RUN: _flow("quartus.sh"),
         BUILD: _flow("quartus.tcl"),
         SETTINGS: _rtl_settings(design, targets, folder),
-        "clock.sdc": _clock(design, targets),
+        "clock.sdc": _clock(design, targets, "set_clock_uncertainty -setup -to [get_clocks {clock}] {kept:g}"),
     }
 
 
@@ -94,12 +94,10 @@ def _rtl_settings(design: RtlDesign, targets: Targets, folder: Path) -> str:
     return tcl_settings({**settings, "sources": "\n    ".join(["", *sources]) + "\n"})
 
 
-def _clock(design: RtlDesign, targets: Targets) -> str:
-    kept = targets.clock_ns * targets.clock_uncertainty
-    return (
-        f"create_clock -period {targets.clock_ns:g} -name {design.clock} [get_ports {design.clock}]\n"
-        f"set_clock_uncertainty -setup {kept:g} [get_clocks {design.clock}]\n"
-    )
+def _clock(design: RtlDesign, targets: Targets, uncertainty: str) -> str:
+    """The clock's constraints; Vivado and Quartus differ in how they take an uncertainty."""
+    kept = uncertainty.format(kept=targets.clock_ns * targets.clock_uncertainty, clock=design.clock)
+    return f"create_clock -period {targets.clock_ns:g} -name {design.clock} [get_ports {design.clock}]\n{kept}\n"
 
 
 def _flow(name: str) -> str:

@@ -1,5 +1,5 @@
 # Synthesis, placement and routing of one RTL block, its ports on virtual pins; run.sh starts it.
-# Reports: output/<top>.fit.rpt and output/<top>.sta.rpt.
+# Reports: output/<top>.fit.summary and output/<top>.sta.summary, and the whole of them in *.rpt.
 
 cd [file dirname [file normalize [info script]]]
 source settings.tcl
