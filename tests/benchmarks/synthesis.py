@@ -17,10 +17,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-from trigforge.cli_synth import kept_program, kept_rtl, write_trigger
+from trigforge.cli_synth import kept_program, kept_rtl, trigger_block
 from trigforge.errors import CheckError, InputError
 from trigforge.firmware.pipeline import choose_pipeline
-from trigforge.firmware.project import Project, Targets
+from trigforge.firmware.project import Project, Targets, Trigger
 from trigforge.firmware.synthesis import Block, Family, place_and_route, synthesise
 from trigforge.firmware.synthesis.netlist import read_statistics
 from trigforge.firmware.synthesis.tools import run_tool, yosys_command
@@ -29,7 +29,6 @@ PROJECTS = Path(__file__).parents[2] / "hls_projects"
 NAMES = ("vae_l1", "vicreg_l1", "regions_brevitas", "jets_qkeras")
 CLOCKS_MHZ = (40, 80, 120, 160, 200, 240, 320, 360)
 PART = {Family.XCUP: "xcvu13p-flga2577-2-e", Family.XC7: "xc7vx690t-ffg1927-2"}
-ALGORITHMS = 8
 OPTIONS = ("", "-dff", "-widemux 5", "-nosrl", "-nowidelut", "-nocarry")
 TABLES = ("clocks", "mapping", "placing", "options")
 
@@ -72,12 +71,15 @@ class Bench:
                     row(name, family.device, mhz, p.latency_clocks, ns, p.register_bits, levels, f"{slack:.2f}")
 
     def mapping(self) -> None:
-        """Cells of every core, and of the trigger around it, in every family."""
+        """Cells of every core, and of the trigger around it, in every family.
+
+        A project without a trigger gets one with an algorithm on each score.
+        """
         row("project", "family", "of", "LUT", "inverters", "FF", "carry", "DSP", "BRAM", "levels", "seconds")
         for name in self.names:
             project, (design, _) = self.project(name), self.core(name)
-            folder = self.cache / name / "trigger"
-            trigger = write_trigger(project, self.program(name), design, ALGORITHMS, folder)
+            asked = project.model_copy(update={"trigger": project.trigger or Trigger()})
+            trigger = trigger_block(asked, self.program(name), design, self.cache / name / "trigger")
             for block in (Block.of(design), trigger):
                 for family in Family:
                     start = time.monotonic()
