@@ -6,8 +6,8 @@ every operation says exactly what happens to its bits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -167,6 +167,36 @@ class Circuit:
     inputs: int
     outputs: tuple[Term | None, ...]
     output_formats: tuple[Format, ...]
+
+
+def operands(node: Node) -> tuple[int, ...]:
+    """The nodes that a node is computed from."""
+    match node.operation:
+        case Input():
+            return ()
+        case Sum(terms):
+            return tuple(term.source for term in terms)
+        case Relu(source) | Wrap(source, _) | Lookup(source, _, _) | Bits(source, _):
+            return (source,)
+        case Mux(selector, when_set, when_clear, _):
+            return selector, when_set, when_clear
+        case Product(left, right) | Bits2(left, right, _, _):
+            return left, right
+
+
+def renumbered(operation: Operation, new: Callable[[int], int]) -> Operation:
+    """An operation whose sources are other nodes."""
+    match operation:
+        case Input():
+            return operation
+        case Sum(terms):
+            return replace(operation, terms=tuple(replace(t, source=new(t.source)) for t in terms))
+        case Relu(source) | Wrap(source, _) | Lookup(source, _, _) | Bits(source, _):
+            return replace(operation, source=new(source))
+        case Mux(selector, when_set, when_clear, _):
+            return replace(operation, selector=new(selector), when_set=new(when_set), when_clear=new(when_clear))
+        case Product(left, right) | Bits2(left, right, _, _):
+            return replace(operation, left=new(left), right=new(right))
 
 
 def decode(comb: CombLogic) -> Circuit:

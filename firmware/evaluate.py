@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from trigforge.firmware.circuit import (
 )
 from trigforge.fixed import IntArray
 
+Values = Sequence[IntArray] | Mapping[int, IntArray]
+"""The mantissas (n,) of nodes."""
+
 
 def evaluate(circuit: Circuit, inputs: Sequence[IntArray], input_fractions: Sequence[int]) -> list[IntArray]:
     """The output mantissas, one array of shape (n,) an output, for input mantissas with these fraction bits."""
@@ -37,7 +40,7 @@ def evaluate(circuit: Circuit, inputs: Sequence[IntArray], input_fractions: Sequ
             k = node.operation.index
             values.append(node.format.fit(inputs[k], input_fractions[k]))
         else:
-            values.append(_evaluate(node, values, formats, events))
+            values.append(evaluate_node(node, values, formats, events))
     return [
         np.zeros(events, dtype=np.int64)
         if term is None
@@ -46,7 +49,8 @@ def evaluate(circuit: Circuit, inputs: Sequence[IntArray], input_fractions: Sequ
     ]
 
 
-def _evaluate(node: Node, values: list[IntArray], formats: list[Format], events: int) -> IntArray:
+def evaluate_node(node: Node, values: Values, formats: Sequence[Format], events: int) -> IntArray:
+    """A node's mantissas (n,) from those of its operands; no input word."""
     match node.operation:
         case Sum() as op:
             point = alignment(op, formats)
@@ -89,7 +93,7 @@ def _bits(kind: BitUnary, value: IntArray, source: Format, target: Format) -> In
             return np.asarray(value == (-1 if source.signed else source.high), dtype=np.int64)
 
 
-def _bits2(op: Bits2, values: list[IntArray], formats: list[Format], target: Format) -> IntArray:
+def _bits2(op: Bits2, values: Values, formats: Sequence[Format], target: Format) -> IntArray:
     left, right = formats[op.left], formats[op.right]
     point = max(left.fraction, right.fraction - op.shift)
     a = shifted(values[op.left], point - left.fraction)

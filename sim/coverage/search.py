@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from alkaid.types import CombLogic
 
-from trigforge.firmware.circuit import Circuit, Input
+from trigforge.firmware.circuit import Circuit, Input, operands
 from trigforge.firmware.emulator import compile_emulator
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
+from trigforge.sim.bounds.reach import node_values
 from trigforge.sim.coverage.points import Bins, BitBins, Cells, Hits
-from trigforge.sim.coverage.reach import node_values, operands
 
 Watch = Callable[[IntArray], dict[int, IntArray]]
 """Events (n, inputs) -> the mantissas (n,) of every node that is watched."""
@@ -62,10 +62,18 @@ class Goal:
         return np.where((rest >= half) == bool(self.value), 0, np.minimum(up, down))
 
 
-def close(bins: Bins, words: IntArray, seed: int, effort: Effort | None = None, cache: Path | None = None) -> IntArray:
+def close(
+    bins: Bins,
+    words: IntArray,
+    seed: int,
+    effort: Effort | None = None,
+    cache: Path | None = None,
+    near: IntArray | None = None,
+) -> IntArray:
     """Events (m, inputs) that, streamed behind `words`, hit bins that those leave open; the same for the same seed.
 
-    What stays open is neither proved impossible nor found within the effort. With the folder `cache` nodes are
+    What stays open is neither proved impossible nor found within the effort. The search also starts from the events
+    `near`. With the folder `cache` nodes are
     evaluated by native code, compiled into it, some ten times as fast.
     """
     effort, generator = effort or Effort(), np.random.default_rng(seed)
@@ -73,7 +81,7 @@ def close(bins: Bins, words: IntArray, seed: int, effort: Effort | None = None, 
     hits = bins.hits(start)
     goals = _goals(bins, hits)
     watch = _watch(bins, sorted({goal.node for goal in goals}), cache)
-    found = _Search(bins, effort, generator, watch).run(goals, start)
+    found = _Search(bins, effort, generator, watch).run(goals, start, words[:0] if near is None else near)
     return np.concatenate([found, _toggles(bins, np.concatenate([start, found]))])
 
 
@@ -104,11 +112,13 @@ class _Search:
     generator: np.random.Generator
     watch: Watch
 
-    def run(self, goals: Sequence[Goal], words: IntArray) -> IntArray:
-        """Events (m, inputs), each of which reaches a goal that no earlier one reaches."""
+    def run(self, goals: Sequence[Goal], words: IntArray, near: IntArray) -> IntArray:
+        """Events (m, inputs), each of which reaches a goal that no earlier one and none of `words` reaches."""
         sample = words[np.unique(np.linspace(0, len(words) - 1, self.effort.sample).round().astype(np.int64))]
         best = _Best(self.bins, list(goals), self.effort.parents, self.watch)
         best.offer(sample)
+        if len(near):
+            best.offer(near)
         left = [k for k in range(len(goals)) if best.distance[k]]
         while left:
             for goal in left:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,27 @@ from trigforge.firmware.pipeline import Pipeline
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.synthesis import yosys_version
 from trigforge.fixed import IntArray
+from trigforge.sim.bounds.decide import Limits
 from trigforge.sim.cosim.simulators import Simulator
 from trigforge.sim.cosim.vectors import Vectors
 from trigforge.sim.mutation.faults import core_faults
 from trigforge.sim.mutation.flat import FlatCore, flatten
-from trigforge.sim.mutation.proofs import Different, Equivalent, Part, far_parts, near_parts, seek_proof
+from trigforge.sim.mutation.narrow import Narrow
+from trigforge.sim.mutation.netlist import Netlist, read_netlist
+from trigforge.sim.mutation.proofs import (
+    Different,
+    Equivalent,
+    Part,
+    far_parts,
+    near_parts,
+    seek_local_proof,
+    seek_proof,
+)
 from trigforge.sim.mutation.report import MutationReport, Outcome, Result
 from trigforge.sim.mutation.run import Trace, Verdict, judge_mutants, open_bench, require_original
 from trigforge.sim.mutation.schemata import Fault, instrument
 from trigforge.sim.mutation.search import climbing_vectors
+from trigforge.sim.mutation.windows import windows_of
 
 FEW = 300
 """Events that every mutant gets at first; those that pass get all."""
@@ -53,6 +65,10 @@ class Effort:
     seed: int = 1
     proof_seconds: float = 120.0
     """Most time for each part of a core that is tried."""
+    window_seconds: float = 20.0
+    """Most time for each window on a faulty operation."""
+    limits: Limits = field(default_factory=lambda: Limits(branches=60, seconds=20.0))
+    """Of each question for a value of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,9 @@ class Campaign:
     faults: tuple[Fault, ...]
     instrumented: RtlDesign
     trace: Trace
+    netlist: Netlist
     flat: FlatCore
+    narrow: Narrow
     effort: Effort
     folder: Path
 
@@ -83,13 +101,20 @@ class Campaign:
     def accounted(self, number: int) -> Result:
         """The result of a mutant that passes: proved by few stages, caught by a search, or proved by more stages."""
         fault, stages = self.faults[number - 1], len(self.flat.starts)
-        near = self._proved(number, near_parts(fault, stages))
         return (
-            near
+            self._proved_in_windows(number)
             or self._searched(number)
+            or self._proved(number, near_parts(fault, stages))
             or self._proved(number, far_parts(fault, stages))
             or self._result(number, Outcome.SURVIVED)
         )
+
+    def _proved_in_windows(self, number: int) -> Result | None:
+        core, fault = self.core, self.faults[number - 1]
+        windows = windows_of(self.netlist, self.flat, fault, self.narrow.interval)
+        folder, seconds = self.folder / str(number), self.effort.window_seconds
+        answer = seek_local_proof(core.design, self.flat, fault, windows, folder, seconds)
+        return None if answer is None else self._result(number, Outcome.EQUIVALENT, proof=answer.statement)
 
     def _proved(self, number: int, parts: Sequence[Part]) -> Result | None:
         core = self.core
@@ -105,8 +130,9 @@ class Campaign:
         if not nodes:
             return None
         limits, seed = (core.low, core.high), self.effort.seed + number
-        words = climbing_vectors(core.program, self.flat, nodes, limits, core.vectors.words, seed)
-        return self._shown(number, words)
+        known = np.concatenate([core.vectors.words, self.narrow.events])
+        words = climbing_vectors(core.program, self.flat, nodes, limits, known, seed)
+        return self._shown(number, np.concatenate([self.narrow.events, words]))
 
     def _shown(self, number: int, words: IntArray) -> Result | None:
         """What the bench says of a mutant on other events, behind few of its own; None if it passes."""
@@ -133,7 +159,10 @@ def prepare(core: Core, faults: tuple[Fault, ...], simulator: Simulator, folder:
     instrumented = instrument(core.design, faults, folder / "rtl")
     trace = open_bench(instrumented, simulator, folder / "sim", effort.seed, BUILD_TIMEOUT_S)
     flat = flatten(core.program, core.pipeline, core.low, core.high)
-    return Campaign(core, faults, instrumented, trace, flat, effort, folder / "proofs")
+    narrow = Narrow(flat.prover, core.vectors.words, effort.limits)
+    return Campaign(
+        core, faults, instrumented, trace, read_netlist(core.design), flat, narrow, effort, folder / "proofs"
+    )
 
 
 def run_campaign(core: Core, simulator: Simulator, folder: Path, effort: Effort, progress: Progress) -> MutationReport:

@@ -6,32 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trigforge.firmware.circuit import (
-    Bits,
-    Bits2,
     Circuit,
     Input,
-    Lookup,
-    Mux,
     Node,
-    Operation,
-    Product,
-    Relu,
     Sum,
     Term,
     Wrap,
     decode,
+    renumbered,
 )
 from trigforge.firmware.design import Word
 from trigforge.firmware.pipeline import Pipeline, split
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
-from trigforge.sim.coverage.reach import Reach, reachable
+from trigforge.sim.bounds.prover import Prover
+from trigforge.sim.bounds.reach import Reach
 
 Limits = tuple[tuple[int, int], ...]
 """Smallest and largest value of every word of a port."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FlatCore:
     """`circuit`: statement v<n> of stage k is node `starts[k]` + n; `words[k]` is what stage k is given, the last of
     them what the output register is."""
@@ -41,7 +36,8 @@ class FlatCore:
     words: tuple[tuple[Word, ...], ...]
     limits: tuple[Limits, ...]
     """The values that the words can have if the core's input is within its limits."""
-    reach: tuple[Reach, ...]
+    prover: Prover
+    """What is proved of the circuit's nodes."""
 
 
 def flatten(program: IntegerProgram, pipeline: Pipeline, low: IntArray, high: IntArray) -> FlatCore:
@@ -57,14 +53,15 @@ def flatten(program: IntegerProgram, pipeline: Pipeline, low: IntArray, high: In
         nodes += [_moved(node, start, given) for node in circuit.nodes]
         given = [None if t is None else replace(t, source=t.source + start) for t in circuit.outputs]
     whole = Circuit(tuple(nodes), circuits[0].inputs, tuple(given), circuits[-1].output_formats)
-    reach = reachable(whole, program.inputs, low, high)
+    prover = Prover(whole, program.inputs, low, high)
+    reach = prover.facts.reach
     words = [tuple(Word(int(k + i + f), bool(k)) for k, i, f in comb.inp_kifs.T) for comb in combs]
     limits = [
         _limits(own, circuit, reach[start : start + len(circuit.nodes)])
         for own, circuit, start in zip(words, circuits, starts, strict=True)
     ]
     words.append(tuple(Word(int(k + i + f), bool(k)) for k, i, f in program.comb.out_kifs.T))
-    return FlatCore(whole, tuple(starts), tuple(words), tuple(limits), reach)
+    return FlatCore(whole, tuple(starts), tuple(words), tuple(limits), prover)
 
 
 def _limits(words: Sequence[Word], circuit: Circuit, reach: Sequence[Reach]) -> Limits:
@@ -83,20 +80,4 @@ def _moved(node: Node, start: int, given: Sequence[Term | None]) -> Node:
         term = given[operation.index]
         source = Sum(()) if term is None else Sum((term,)) if term.negative else Wrap(term.source, term.shift)
         return replace(node, operation=source)
-    return replace(node, operation=_renumbered(operation, start))
-
-
-def _renumbered(operation: Operation, start: int) -> Operation:
-    match operation:
-        case Input():
-            return operation
-        case Sum(terms):
-            return replace(operation, terms=tuple(replace(t, source=t.source + start) for t in terms))
-        case Relu() | Wrap() | Lookup() | Bits():
-            return replace(operation, source=operation.source + start)
-        case Mux(selector, when_set, when_clear, _):
-            return replace(
-                operation, selector=selector + start, when_set=when_set + start, when_clear=when_clear + start
-            )
-        case Product(left, right) | Bits2(left, right):
-            return replace(operation, left=left + start, right=right + start)
+    return replace(node, operation=renumbered(operation, lambda k: k + start))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trigforge.firmware.design import RtlDesign
 from trigforge.fixed import IntArray
+from trigforge.sim.bounds.prover import BY
 from trigforge.sim.formal import Counterexample, Proof, prove_equal
 from trigforge.sim.mutation.flat import FlatCore, Limits
 from trigforge.sim.mutation.schemata import Fault, mutate
 from trigforge.sim.mutation.stages import part_of
+from trigforge.sim.mutation.windows import Window
 
 Part = tuple[int, int]
 """First and last stage of what is compared; (0, number of stages) is the core with its registers."""
@@ -62,6 +64,29 @@ def seek_proof(
             return Equivalent(f"{name} equal for all {given} ({result.method}, {result.seconds:.1f} s)")
         if isinstance(result, Counterexample) and not first and last >= len(flat.starts) - 1:
             return Different(result.words)
+    return None
+
+
+def seek_local_proof(
+    design: RtlDesign, flat: FlatCore, fault: Fault, windows: Iterable[Window], folder: Path, timeout_s: float
+) -> Equivalent | None:
+    """A proof that a fault changes nothing, whatever the free signals of a window are within their intervals.
+
+    The windows are tried in turn, each for `timeout_s` at most; that a window differs says nothing about the core.
+    """
+    mutant = mutate(design, fault, folder / "mutant")
+    for number, window in enumerate(windows):
+        place = folder / f"window_{number}"
+        pair = window.design(design, flat, place / "gold"), window.design(mutant, flat, place / "gate")
+        result = prove_equal(*pair, place / "proof", timeout_s, (*flat.limits[window.stage], *window.limits))
+        if isinstance(result, Proof):
+            free = ", ".join(
+                f"{signal} in {low}..{high}" for signal, (low, high) in zip(window.signals, window.limits, strict=True)
+            )
+            stages = (
+                f"stage {window.stage}" if window.stage == window.last else f"stages {window.stage} to {window.last}"
+            )
+            return Equivalent(f"{stages} equal for all {free}, {BY} ({result.method}, {result.seconds:.1f} s)")
     return None
 
 

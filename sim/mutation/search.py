@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from trigforge.firmware.circuit import operands
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
-from trigforge.sim.coverage.reach import node_values, operands
+from trigforge.sim.bounds.reach import node_values
 from trigforge.sim.mutation.flat import FlatCore
 
 GENERATIONS: Final = 14
@@ -58,7 +59,8 @@ def neighbours(flat: FlatCore, nodes: Sequence[int]) -> tuple[int, ...]:
         for _ in range(_NEAR):
             ring = [other for k in ring for other in step(k)]
             found |= dict.fromkeys(ring)
-    return tuple(k for k in found if flat.reach[k].low < flat.reach[k].high)
+    known = flat.prover.facts.known
+    return tuple(k for k in found if known[k].low < known[k].high)
 
 
 def _children(parents: IntArray, low: IntArray, high: IntArray, generator: np.random.Generator) -> IntArray:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from trigforge.contract import InputContract
 from trigforge.errors import CheckError
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Project
 from trigforge.firmware.rtl import TriggerTop
+from trigforge.sim.bounds.decide import Limits
 from trigforge.sim.cosim import Certificate, CosimResult, LevelResult, Simulator, Vectors
 from trigforge.sim.cosim.certificate import TRIGGER_LEVEL
 from trigforge.sim.cosim.certify import Subject, TriggerSubject, certify, certify_trigger, trigger_simulator
 from trigforge.sim.cosim.replay import Failure, Suspect, rtl_folder, save_first_failure
-from trigforge.sim.coverage import Bins, bins_of, close
+from trigforge.sim.coverage import Bins, bins_of, close, settle
 from trigforge.ui import Update
+
+QUESTION: Final = Limits(branches=40, seconds=30.0)
+"""Of each bin that a search leaves open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +60,11 @@ class Certified:
 def cover(
     program: IntegerProgram, contract: InputContract, vectors: Vectors, seed: int, cache: Path
 ) -> tuple[Vectors, Bins]:
-    """`vectors` with events found for the coverage bins that they leave open, and all bins."""
+    """`vectors` with events for coverage bins that they leave open, and all bins, some proved impossible."""
     bins = bins_of(program, *contract.limits())
-    return vectors.extended("directed", close(bins, vectors.words, seed, cache=cache)), bins
+    searched = vectors.extended("directed", close(bins, vectors.words, seed, cache=cache))
+    settled = settle(bins, searched.words, seed, QUESTION, cache)
+    return searched.extended("directed", settled.events), settled.bins
 
 
 def certify_hardware(

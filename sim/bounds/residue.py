@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from math import gcd
+
+import numpy as np
 
 from trigforge.firmware.circuit import (
     BitBinary,
@@ -23,6 +23,7 @@ from trigforge.firmware.circuit import (
     Wrap,
     alignment,
 )
+from trigforge.fixed import IntArray
 
 ALL_BITS = 64
 """More bits than a mantissa has: the value is known."""
@@ -36,11 +37,10 @@ class Residue:
     value: int
 
     @classmethod
-    def of(cls, values: Iterable[int]) -> Residue:
+    def of(cls, values: IntArray | Sequence[int]) -> Residue:
         """What some values have in common, at least one."""
-        first, *rest = values
-        difference = reduce(gcd, (abs(v - first) for v in rest), 0)
-        return cls.known(_twos(difference), first)
+        first = int(values[0])
+        return cls.known(_twos(int(np.gcd.reduce(np.asarray(values, dtype=np.int64) - first))), first)
 
     @classmethod
     def known(cls, bits: int, value: int) -> Residue:

@@ -1,0 +1,54 @@
+"""Narrower intervals of what is clipped: from the first layer to the last, by linear programs with exact bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trigforge.sim.bounds.dual import Optimum, Solver
+from trigforge.sim.bounds.network import Clip, Network, Problem
+from trigforge.sim.bounds.relax import Box, Interval, propagate, rows, span
+
+Proved = dict[int, Interval]
+"""Node -> an interval of its mantissa."""
+
+
+def tighten(network: Network) -> Proved:
+    """Proved intervals of the nodes whose clip may act."""
+    proved: Proved = {}
+    for variable in network.variables:
+        rule = variable.rule
+        if isinstance(rule, Clip) and rule.source not in proved:
+            interval = _narrowed(network.about(rule.source), rule.bound // rule.source_unit, proved)
+            if interval is not None:
+                proved[rule.source] = interval
+    return proved
+
+
+def box_of(problem: Problem, proved: Mapping[int, Interval]) -> Box:
+    """The proved intervals of the operands of a problem's clips."""
+    box = {}
+    for number, variable in enumerate(problem.variables):
+        rule = variable.rule
+        if isinstance(rule, Clip) and rule.source in proved:
+            low, high = proved[rule.source]
+            box[number] = (low * rule.source_unit, high * rule.source_unit)
+    return box
+
+
+def _narrowed(problem: Problem, bound: int, proved: Mapping[int, Interval]) -> Interval | None:
+    """The interval of a problem's target; None if it does not reach over the clip's bound anyway."""
+    box = box_of(problem, proved)
+    bounds = propagate(problem, box)
+    if bounds is None:
+        return None
+    first, last = span(problem.target, bounds.values)
+    low, high = -(-first // problem.unit), last // problem.unit
+    if not low < bound < high:
+        return low, high
+    solver, found = Solver(problem), list(rows(problem, bounds, box))
+    least, most = (solver.maximise(sign, found, bounds.values) for sign in (-1, 1))
+    if isinstance(least, Optimum):
+        low = max(low, -(least.bound // problem.unit))
+    if isinstance(most, Optimum):
+        high = min(high, most.bound // problem.unit)
+    return low, high

@@ -1,0 +1,176 @@
+"""What is proved of nodes: never against an event, and exact where all events can be counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from alkaid.trace import FVArray
+from numpy.testing import assert_array_equal
+from tests.firmware.random_programs import random_program, random_words
+
+from trigforge.firmware.evaluate import evaluate
+from trigforge.firmware.program import IntegerProgram, trace_program
+from trigforge.fixed import FixedType, IntArray
+from trigforge.sim.bounds.decide import Limits, Region, decide
+from trigforge.sim.bounds.dual import Infeasible, Optimum, Solver
+from trigforge.sim.bounds.events import cone_of
+from trigforge.sim.bounds.network import network_of
+from trigforge.sim.bounds.prover import Prover
+from trigforge.sim.bounds.reach import analyse, node_values
+from trigforge.sim.bounds.relax import Row, propagate, rows
+from trigforge.sim.coverage import Bins, bins_of, coverage, settle
+
+WORD = FixedType(signed=True, width=5, integer=5)
+PATIENT = Limits(branches=2000, seconds=200.0)
+QUICK = Limits(branches=300, seconds=200.0)
+
+
+def limits_of(program: IntegerProgram) -> tuple[IntArray, IntArray]:
+    return np.array([t.low for t in program.inputs]), np.array([t.high for t in program.inputs])
+
+
+def prover_of(program: IntegerProgram) -> Prover:
+    return Prover(program.circuit, program.inputs, *limits_of(program))
+
+
+def all_words(program: IntegerProgram) -> IntArray:
+    axes = [np.arange(t.low, t.high + 1) for t in program.inputs]
+    return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+
+
+def layered(seed: int) -> IntegerProgram:
+    """Three words, three layers with ReLUs, roundings, saturations and a square: too much for intervals alone."""
+    rng = np.random.default_rng(seed)
+    ends = np.ones(3, dtype=int)
+    x = FVArray.from_kif(ends, 4 * ends, 0 * ends)
+
+    def layer(values: FVArray, size: int) -> FVArray:
+        weights = rng.integers(-3, 4, (len(values), size)) / 2.0
+        return values @ weights + rng.integers(-4, 5, size) / 2.0
+
+    hidden = np.maximum(layer(x, 4).quantize(np.ones(4), 4 * np.ones(4), np.zeros(4), "SAT", "TRN"), 0)
+    hidden = np.maximum(layer(hidden, 4).quantize(np.ones(4), 5 * np.ones(4), np.zeros(4), "SAT", "TRN"), 0)
+    last = layer(hidden, 2)
+    return trace_program(x, FVArray(np.array([last[0], last[1], last[0] * last[0] + last[1]])), (WORD,) * 3)
+
+
+def values_of(program: IntegerProgram, words: IntArray) -> list[IntArray]:
+    return node_values(program.circuit, words, program.inputs, range(len(program.circuit.nodes)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_asked_of_nodes_is_answered_right_and_mostly_answered(seed: int) -> None:
+    program = layered(seed)
+    words = all_words(program)
+    values, prover = values_of(program, words), prover_of(program)
+    narrower = undecided = 0
+    for node, own in enumerate(values):
+        least, most = int(own.min()), int(own.max())
+        before = prover.interval(node)
+        beyond = [prover.ask(node, r, words[0], QUICK) for r in (Region(most + 1, None), Region(None, least - 1))]
+        assert not any(answer.seen for answer in beyond)
+        for region in (Region(most, None), Region(None, least), Region(least, most)):
+            answer = prover.ask(node, region, words[0], QUICK)
+            assert not answer.never
+            if answer.seen:
+                (got,) = evaluate(cone_of(program.circuit, node), list(answer.events[:1].T), [0] * 3)
+                assert region.holds(int(got[0]))
+        low, high = prover.interval(node)
+        assert before[0] <= low <= least <= most <= high <= before[1]
+        narrower += before != (low, high)
+        undecided += (low, high) != (least, most)
+    assert narrower > 0  # else intervals alone would do
+    assert undecided <= 0.05 * len(values)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_event_contradicts_what_is_known_of_random_programs(seed: int) -> None:
+    program = random_program(seed)
+    prover = prover_of(program)
+    for node, own in enumerate(values_of(program, random_words(program, 2000, seed))):
+        reach = prover.reach(node)
+        assert reach.low <= own.min() <= own.max() <= reach.high
+        assert reach.values is None or np.isin(own, reach.values).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_row_holds_for_every_event(seed: int) -> None:
+    program = layered(seed)
+    words = all_words(program)
+    values = values_of(program, words)
+    network = network_of(analyse(program.circuit, program.inputs, *limits_of(program)))
+    problem = network.about(len(program.circuit.nodes) - 1)
+    bounds = propagate(problem, {})
+    assert bounds is not None
+    mantissas = np.stack([values[v.node] for v in problem.variables]).astype(object)
+    for row in rows(problem, bounds, {}):
+        rule = problem.variables[row.owner].rule
+        assert rule is not None
+        operand = sum(factor * mantissas[k] for k, factor in rule.operand.terms)
+        assert np.max(row.weight * operand + row.factor * mantissas[row.owner]) <= row.limit, (rule, row)
+
+
+def test_any_multipliers_prove_a_bound_that_holds() -> None:
+    """A wrong answer of the solver costs tightness, never truth."""
+    program = layered(1)
+    node = len(program.circuit.nodes) - 1
+    words = all_words(program)
+    problem = network_of(analyse(program.circuit, program.inputs, *limits_of(program))).about(node)
+    bounds = propagate(problem, {})
+    assert bounds is not None
+    solver, found = Solver(problem), list(rows(problem, bounds, {}))
+    most = int(values_of(program, words)[node].max()) * problem.unit
+    best = solver.maximise(1, found, bounds.values)
+    assert isinstance(best, Optimum)
+    rng = np.random.default_rng(2)
+    random = [solver.safe_bound(1, found, bounds.values, rng.exponential(1.0, len(found))) for _ in range(50)]
+    assert most <= best.bound <= min(random)
+
+
+def test_rows_that_contradict_each_other_are_proved_to() -> None:
+    program = layered(1)
+    problem = network_of(analyse(program.circuit, program.inputs, *limits_of(program))).about(
+        len(program.circuit.nodes) - 1
+    )
+    bounds = propagate(problem, {})
+    assert bounds is not None
+    impossible = [Row(-1, 1, 0, -5), Row(-1, -1, 0, 4)]
+    assert isinstance(Solver(problem).maximise(1, impossible, bounds.values), Infeasible)
+
+
+def test_a_limit_of_branches_leaves_a_question_open() -> None:
+    program = layered(1)
+    words = all_words(program)
+    for node in range(len(program.circuit.nodes)):
+        problem = prover_of(program).network.about(node)
+        most = int(values_of(program, words)[node].max())
+        answer = decide(problem, Region(most, None), {}, lambda point: False, Limits(branches=3))
+        assert type(answer).__name__ == "Open"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_settling_decides_every_clip_and_choice_of_a_small_network(seed: int) -> None:
+    program = layered(seed)
+    known = random_words(program, 20, seed)
+    bins = bins_of(program, *limits_of(program))
+    settled = settle(bins, known, seed=1, limits=PATIENT)
+    streamed = np.concatenate([known, settled.events])
+    assert_array_equal(settled.bins.low, bins.low)
+    left = coverage(settled.bins, streamed).missing
+    assert [name for name in left if not name.startswith("output")] == []  # low bits have too many intervals
+    assert never_hit(settled.bins, all_words(program))
+
+
+def never_hit(bins: Bins, words: IntArray) -> bool:
+    """No event hits what is proved impossible."""
+    hits = bins.hits(words)
+    return not any(hits[k] for k in bins.excluded)
+
+
+def test_nothing_open_is_left_alone() -> None:
+    program = layered(0)
+    bins = bins_of(program, *limits_of(program))
+    words = all_words(program)
+    known = np.concatenate([words, words[::-1]])
+    settled = settle(settle(bins, known, 1, PATIENT).bins, known, 1, PATIENT)
+    assert len(settled.events) == 0
