@@ -115,7 +115,8 @@ def test_a_map_that_cannot_be_is_refused(
 def test_words_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match="a word on a link must have at most 16 bits, a frame's, not 17; split it"):
         LinkMap.pack([Word(17, signed=False)], 4, 16)
-    with pytest.raises(InputError, match="5 words need 2 links of 2 frames of 16 bits, not 1; place them by hand"):
+    fits_not = r"^5 words of 40 bits, .* need 2 links of 2 frames of 16 bits, not 1, which hold 32; give more links"
+    with pytest.raises(InputError, match=fits_not):
         LinkMap.pack([BYTE] * 5, 2, 16, links=1)
     with pytest.raises(InputError, match=r"frames of a link map must be 1\.\.127, not 0"):
         LinkMap.pack([BYTE], 0)

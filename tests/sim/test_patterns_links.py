@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from alkaid.trace import FVArray
-from tests.firmware.links_bench import Digits, Packed, digits_of
 
 from trigforge.contract import InputContract
 from trigforge.errors import CheckError, InputError
@@ -18,6 +17,7 @@ from trigforge.firmware.rtl.links import LinkMap
 from trigforge.firmware.rtl.links_top import LinksTop
 from trigforge.fixed import FixedType, IntArray
 from trigforge.sim.cosim import find_simulator
+from trigforge.sim.cosim.packed import Digits, Packed, digits_of
 from trigforge.sim.patterns.cms import CmsFormat, write_cms
 from trigforge.sim.patterns.files import (
     Places,
@@ -55,7 +55,7 @@ def board(top: LinksTop, played: Pattern, folder: Path) -> Pattern:
     given["rst"][:RESET_CLOCKS] = ord("1")
     given["link_data"] = digits_of(frames, WIDTH)
     given["link_valid"], given["link_bc0"] = (digits_of(flags & flag != 0, 1) for flag in (VALID, ORBIT))
-    packed = Packed.of(top.write(folder), [top.top], top.inputs, top.outputs)
+    packed = Packed.write(top.write(folder), [top.top], top.inputs, top.outputs, folder)
     (seen,) = packed.play(given, find_simulator("icarus"), folder / "build")
     data, valid = (seen[name][RESET_CLOCKS:] == ord("1") for name in ("tx_data", "tx_valid"))
     weights = np.uint64(1) << np.arange(WIDTH, dtype=np.uint64)
