@@ -51,6 +51,14 @@ class Fault(StrEnum):
     """No link marks the orbit."""
 
 
+_WITHIN: Final = {Fault.VALID, Fault.CHANGE, Fault.CUT}
+"""Faults of a crossing, which are tried at several clocks of an orbit: they differ by the frame that they hit."""
+_REPEATS: Final = 4
+_BY_LINK: Final = (Fault.MISSING, Fault.LATE, Fault.SKEW)
+_MOST_FRAMES: Final = 9
+"""Of a crossing in which a BC0 is astray."""
+
+
 @dataclass(frozen=True, slots=True)
 class LinksVectors:
     """What the links and the bus carry before every clock, and where data (clocks, links) mean nothing."""
@@ -71,6 +79,8 @@ class _Orbit:
     crossings: int
     fault: Fault | None = None
     link: int = 0
+    frame: int = 0
+    """Of a crossing, for a stray BC0."""
     reset: bool = False
 
 
@@ -117,10 +127,16 @@ def make_links_vectors(
     stream = LinkStream.of(top.receives, words, valid, number == 0, rng.random(len(number)) < 0.4)
     stream = replace(stream, lumi=rng.random(len(stream.lumi)) < 0.4)  # without BC0 it means nothing
     for orbit, begin, end in zip(orbits, (begins * frames).tolist(), (ends * frames).tolist(), strict=True):
-        if orbit.fault is not None:
-            spoil(stream, orbit.fault, orbit.link, int(rng.integers(begin + 1, end - frames)), begin, frames)
+        clocks = np.arange(begin + 1, end - frames)
+        if orbit.fault is Fault.STRAY:
+            clocks = clocks[(clocks % frames == orbit.frame) & stream.valid[clocks, orbit.link]]
+        clocks = rng.permutation(clocks)[: _REPEATS if orbit.fault in _WITHIN else 1]
+        for clock in clocks.tolist() if orbit.fault is not None else ():
+            spoil(stream, orbit.fault, orbit.link, clock, begin, frames)
         if orbit.reset:
-            stream.reset[int(rng.integers((begin + end) // 2, end - 1))] = True
+            clock = int(rng.integers((begin + end) // 2, end - 2))
+            stream.reset[clock] = True
+            stream.valid[clock + 1, rng.integers(top.receives.links)] ^= True  # no error before the links agree
     stream.reset[RESET_CLOCK] = True
     starts = (begins[[orbit.fault is None for orbit in orbits]] * frames).tolist()
     writes = _writes(top, program, vectors, stream.reset, starts, rng)
@@ -136,17 +152,24 @@ def _orbits(top: LinksTop, rng: np.random.Generator) -> list[_Orbit]:
     batch = 4 * top.trigger.algorithms + 1
     short = max(LEAST_CROSSINGS, -(-(2 * (top.latency_clocks + frames) + batch + 8) // frames))
     short += short == orbit
-    links = rng.permutation(top.receives.links)[:_MOST_LINKS].tolist()
-    shared = {Fault.CHANGE, Fault.CUT, Fault.NONE}
-    faults = [_Orbit(short, fault, link) for fault in Fault if fault not in shared for link in links]
-    faults += [_Orbit(short, fault) for fault in sorted(shared - {Fault.NONE})]
-    clean, broken = _Orbit(short), [faults[k] for k in rng.permutation(len(faults))]
+    links = [*rng.permutation(np.arange(1, top.receives.links)).tolist()[: _MOST_LINKS - 1], 0]
+    strays = [*rng.permutation(frames - 1).tolist()[: _MOST_FRAMES - 1], frames - 1]
+    first = [_Orbit(short, Fault.VALID, link) for link in links]  # before what makes links suspects
+    faults = [_Orbit(short, fault, link) for fault in _BY_LINK for link in links]
+    faults += [_Orbit(short, fault) for fault in (Fault.CHANGE, Fault.CUT)]
+    faults += [_Orbit(short, Fault.STRAY, link, frame) for link, frame in _pairs(links, strays)]
+    clean, broken = _Orbit(short), first + [faults[k] for k in rng.permutation(len(faults))]
     found = [clean, _Orbit(short, reset=True), clean, _Orbit(orbit), _Orbit(orbit, Fault.NONE)]
     for k, spoilt in enumerate(broken):
         found += [_Orbit(short, reset=True)] if k == len(broken) // 2 else []
         found += [clean, spoilt]
     tail = -(-(len(register_addresses(top.trigger)) + _TAIL) // frames)
     return [*found, clean, _Orbit(short + tail)]
+
+
+def _pairs(links: list[int], frames: list[int]) -> list[tuple[int, int]]:
+    """Each of the links and each of the frames at least once."""
+    return [(links[k % len(links)], frames[k % len(frames)]) for k in range(max(len(links), len(frames)))]
 
 
 def _rows(valid: BoolArray, vectors: int, changes: int, rng: np.random.Generator) -> IntArray:
