@@ -127,12 +127,9 @@ def make_links_vectors(
     stream = LinkStream.of(top.receives, words, valid, number == 0, rng.random(len(number)) < 0.4)
     stream = replace(stream, lumi=rng.random(len(stream.lumi)) < 0.4)  # without BC0 it means nothing
     for orbit, begin, end in zip(orbits, (begins * frames).tolist(), (ends * frames).tolist(), strict=True):
-        clocks = np.arange(begin + 1, end - frames)
-        if orbit.fault is Fault.STRAY:
-            clocks = clocks[(clocks % frames == orbit.frame) & stream.valid[clocks, orbit.link]]
-        clocks = rng.permutation(clocks)[: _REPEATS if orbit.fault in _WITHIN else 1]
-        for clock in clocks.tolist() if orbit.fault is not None else ():
-            spoil(stream, orbit.fault, orbit.link, clock, begin, frames)
+        if orbit.fault is not None:
+            for clock in _clocks_of(orbit, stream, (begin + 1, end - frames), frames, rng):
+                spoil(stream, orbit.fault, orbit.link, clock, begin, frames)
         if orbit.reset:
             clock = int(rng.integers((begin + end) // 2, end - 2))
             stream.reset[clock] = True
@@ -165,6 +162,17 @@ def _orbits(top: LinksTop, rng: np.random.Generator) -> list[_Orbit]:
         found += [clean, spoilt]
     tail = -(-(len(register_addresses(top.trigger)) + _TAIL) // frames)
     return [*found, clean, _Orbit(short + tail)]
+
+
+def _clocks_of(
+    orbit: _Orbit, stream: LinkStream, span: tuple[int, int], frames: int, rng: np.random.Generator
+) -> list[int]:
+    """The clocks of a span at which an orbit's fault is put; a stray BC0 comes within a valid crossing."""
+    clocks = np.arange(*span)
+    if orbit.fault is Fault.STRAY:
+        clocks = clocks[(clocks % frames == orbit.frame) & stream.valid[clocks, orbit.link]]
+    chosen: list[int] = rng.permutation(clocks)[: _REPEATS if orbit.fault in _WITHIN else 1].tolist()
+    return chosen
 
 
 def _pairs(links: list[int], frames: list[int]) -> list[tuple[int, int]]:
