@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from trigforge.errors import InputError
 from trigforge.filling import LHC_ORBIT, FillingScheme, find_filling
 from trigforge.firmware.scores.spec import Score
-from trigforge.fixed import FixedType
+from trigforge.fixed import MAX_WIDTH, FixedType
 from trigforge.value import Value
 
 BX_NS: Final = 25.0
 """Time between bunch crossings, nominally."""
 _BX_TOLERANCE: Final = 1e-3
+_TdataBits = Annotated[int, Field(ge=8, le=4096, multiple_of=8)]
 
 
 class Language(StrEnum):
@@ -92,6 +93,43 @@ class Trigger(Value):
         return tuple(score for score, number in zip(scores, numbers, strict=True) for _ in range(number))
 
 
+class LinkShape(Value):
+    """Serial links of one direction, and where words are on them."""
+
+    links: int | None = Field(default=None, ge=1, le=512)
+    """Default: as many as the words need."""
+    width: int = Field(default=64, ge=1, le=64)
+    """Bits a frame."""
+    align: int = Field(default=1, ge=1, le=64)
+    """Every word begins at a multiple of so many bits of its frame."""
+    places: tuple[tuple[int, int, int], ...] = ()
+    """Link, frame and lowest bit of every word; default: in their order, a word that does not fit begins a frame."""
+
+    @model_validator(mode="after")
+    def _words_have_one_place(self) -> Self:
+        if self.places and self.align != 1:
+            raise ValueError(f"align must be left out where places say where words are, not {self.align}")
+        return self
+
+
+class Links(Value):
+    """The links of a trigger, a frame a clock: those that bring its words, and those that take its results."""
+
+    receives: LinkShape = LinkShape()
+    sends: LinkShape = LinkShape()
+
+
+class Axis(Value):
+    """The AXI4-Streams of a core: one of its words, one of its results."""
+
+    data_bits: tuple[_TdataBits, _TdataBits] = (64, 64)
+    """Bits of TDATA, words' and results'."""
+    lane_bits: int | None = Field(default=None, ge=1, le=MAX_WIDTH)
+    """Every word begins a lane of so many bits, its sign extended; default: words follow each other bit by bit."""
+    depth: int | None = Field(default=None, ge=1, le=4096)
+    """Events that wait for a receiver that is not ready; default: as many as an event a clock needs."""
+
+
 class Verification(Value):
     """How many vectors of each kind the certificate compares."""
 
@@ -148,6 +186,10 @@ class Project(Value):
     targets: Targets = Targets()
     trigger: Trigger | None = None
     """The trigger that is written and verified with the core; default: none."""
+    links: Links | None = Field(default=None, exclude_if=lambda links: links is None)
+    """Serial links of the trigger, written and verified around it; default: none."""
+    axis: Axis | None = Field(default=None, exclude_if=lambda axis: axis is None)
+    """AXI4-Streams around the core, written and verified with it, whether or not there is a trigger; default: none."""
     verification: Verification = Verification()
 
     @property
@@ -172,6 +214,15 @@ class Project(Value):
     def _clock_fits_the_crossings(self) -> Self:
         if self.trigger is not None:
             _ = self.clocks_per_bx
+        return self
+
+    @model_validator(mode="after")
+    def _links_have_a_trigger(self) -> Self:
+        if self.links is not None and self.trigger is None:
+            raise ValueError(
+                "[links] must stand beside [trigger], the words and results of which they carry, but there is none; "
+                "add [trigger], or take [axis] for a core alone"
+            )
         return self
 
     @model_validator(mode="after")

@@ -18,7 +18,8 @@ from trigforge.conversion import ConvertedModel, convert_project
 from trigforge.errors import CheckError, InputError, MissingToolError
 from trigforge.filling import BCMS_LIKE, NOMINAL
 from trigforge.firmware.project import Project
-from trigforge.firmware.rtl import TRIGGER_FILE, TriggerTop, read_trigger, write_rtl, write_trigger
+from trigforge.firmware.rtl import TriggerTop, read_tops, write_rtl, write_tops
+from trigforge.firmware.rtl.project_tops import TRIGGER, record_file
 from trigforge.firmware.rtl.project_trigger import TriggerRecord
 from trigforge.hardware import trigger_subject
 from trigforge.pipeline import Run
@@ -56,7 +57,9 @@ def small(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ConvertedMo
 
 def written(small: ConvertedModel, project: Project, folder: Path) -> TriggerTop:
     core = write_rtl(small.program, project.targets, folder / "rtl", project.top)
-    return write_trigger(project, small.program, core, folder / "trigger")
+    trigger = write_tops(project, small.program, core, folder).trigger
+    assert trigger is not None
+    return trigger
 
 
 def test_the_defaults_are_those_of_the_lhc(tmp_path: Path) -> None:
@@ -113,18 +116,18 @@ def test_scores_that_the_program_has_not_are_refused(small: ConvertedModel, tmp_
 
 def test_a_trigger_is_written_beside_the_core_and_found_there(small: ConvertedModel, tmp_path: Path) -> None:
     trigger = written(small, small.project, tmp_path)
-    record = TriggerRecord.load(tmp_path / "trigger" / TRIGGER_FILE)
+    record = TriggerRecord.load(record_file(tmp_path, TRIGGER))
     assert [a.output for a in record.algorithms] == [0, 0, 2]
     assert [a.first_bit for a in record.algorithms] == [0, 0, trigger.score_port.words[0].width]
     assert (record.clocks_per_bx, record.latency_clocks) == (5, trigger.core.latency_clocks + 2)
     assert all((tmp_path / "trigger" / name).is_file() for name in record.sources)
-    assert read_trigger(small.project, small.program, trigger.core, tmp_path / "trigger") == trigger
+    assert read_tops(small.project, small.program, trigger.core, tmp_path).trigger == trigger
     other = small.project.model_copy(update={"trigger": small.project.trigger.model_copy(update={"scores": (0, 1)})})
     with pytest.raises(InputError, match="must be of this project; run 'trigforge build' again"):
-        read_trigger(other, small.program, trigger.core, tmp_path / "trigger")
+        read_tops(other, small.program, trigger.core, tmp_path)
     (tmp_path / "trigger" / "tf_align.sv").unlink()
     with pytest.raises(InputError, match=r"must hold the trigger 'small_trigger', but tf_align\.sv is missing"):
-        read_trigger(small.project, small.program, trigger.core, tmp_path / "trigger")
+        read_tops(small.project, small.program, trigger.core, tmp_path)
 
 
 def test_the_budget_is_the_triggers(small: ConvertedModel, tmp_path: Path) -> None:
@@ -134,7 +137,7 @@ def test_the_budget_is_the_triggers(small: ConvertedModel, tmp_path: Path) -> No
     with pytest.raises(
         InputError, match=r"at least \d+ ns for the trigger of 'small' \(\d+ clocks of the core and 2 beh"
     ):
-        write_trigger(tight, small.program, core, tmp_path / "trigger")
+        write_tops(tight, small.program, core, tmp_path)
 
 
 def test_the_certificate_has_the_trigger(small: ConvertedModel, folder: Path, tmp_path: Path) -> None:
@@ -197,7 +200,7 @@ def test_a_vhdl_core_gets_a_trigger_too(small: ConvertedModel, folder: Path, tmp
     netlist = (tmp_path / "trigger" / "core" / "small_core.v").read_text()
     assert "module small_core" in netlist
     assert str(tmp_path) not in netlist
-    trigger = read_trigger(project, small.program, core, tmp_path / "trigger")
+    trigger = read_tops(project, small.program, core, tmp_path).trigger
     assert trigger.core.sources == (tmp_path / "trigger" / "core" / "small_core.v",)
 
 

@@ -20,7 +20,7 @@ from trigforge.calibration.jets import derive_jes
 from trigforge.calibration.response import JetBinning
 from trigforge.calibration.thresholds import scan_thresholds, threshold_for
 from trigforge.config import RateConfig, RunConfig
-from trigforge.firmware.project import Trigger
+from trigforge.firmware.project import Axis, Links, Trigger
 from trigforge.firmware.synthesis import Resources
 from trigforge.models.metrics import baseline_scores, efficiency, roc, threshold_at_fpr
 from trigforge.models.recipe import Recipe
@@ -32,7 +32,7 @@ from trigforge.report import inline_svg, render_report, write_report
 from trigforge.report_verdict import verdict
 from trigforge.results import FirmwareSummary, Performance, Results, Spectrum
 from trigforge.sim.collisions import CollisionConfig, Sample
-from trigforge.sim.cosim.certificate import LEVELS, TRIGGER_LEVEL, Certificate, compare
+from trigforge.sim.cosim.certificate import AXIS_LEVEL, LEVELS, LINKS_LEVEL, TRIGGER_LEVEL, Certificate, Timing, compare
 from trigforge.tla.menu import decide, default_menu
 from trigforge.tla.rates import measure_rates
 from trigforge.tla.search import SearchOptions, search_dijets
@@ -325,6 +325,31 @@ def test_a_trigger_and_coverage_are_on_the_page_and_a_trigger_must_be_compared(r
     assert "11 clocks = 55" in page
     row = next(row for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL) if "<td>saturation</td>" in row)
     assert re.findall(r">(\d+)<", row) == ["113", "3", "4"]
+
+
+def test_links_and_streams_are_on_the_page_and_must_be_compared(results: Results) -> None:
+    asked = {"trigger": Trigger(), "links": Links(), "axis": Axis()}
+    project = results.config.project.model_copy(update=asked)
+    config = results.config.model_copy(update={"project": project})
+    without = verdict(changed(results, config=config))
+    missing = "Not compared: program_vs_trigger, program_vs_links, program_vs_axis."
+    assert (without.ok, without.detail) == (False, missing)
+    level = certificate().levels[-1]
+    names = (TRIGGER_LEVEL, LINKS_LEVEL, AXIS_LEVEL)
+    added = {
+        "levels": (*certificate().levels, *(level.model_copy(update={"name": name}) for name in names)),
+        "links": Timing(latency_clocks=17, ii=5),
+        "axis": Timing(latency_clocks=13, ii=9),
+    }
+    full = changed(results, config=config, certificate=certificate().model_copy(update=added))
+    page = render_report(full)
+    assert verdict(full).ok
+    assert "reference of the trigger between links = its ports in simulation" in page
+    assert "reference of the core between AXI4-Streams = its ports in simulation" in page
+    for title, timing in (("latency between links", "17 clocks = 85"), ("latency between streams", "13 clocks = 65")):
+        row = next(row for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL) if f"<td>{title}</td>" in row)
+        assert timing in row
+    assert full.summary()["exactness"].keys() >= set(names)
 
 
 def test_names_are_escaped(results: Results) -> None:

@@ -49,7 +49,7 @@ class AxisTop:
     """Events that the queue holds; without, as many as an event a clock needs."""
 
     def __post_init__(self) -> None:
-        require_identifier(self.name, "the name of a core between streams")
+        require_identifier(self.top, "the name of a core between streams")
         foreign = [source.name for source in self.core.sources if source.suffix != SUFFIX[Language.VERILOG]]
         if foreign:
             raise InputError(f"a core between streams must be Verilog, not {foreign[0]}; build it with that language")
@@ -108,12 +108,12 @@ class AxisTop:
         Raises `InputError` if a value does not fit into its word.
         """
         self.core.inputs.pack(words)
-        port, beats, bits = self.ports[0], self.beats[0], self.data_bits[0]
         wired = np.array([word.width > 0 for word in self.core.inputs.words])
-        digits = port.digits(port.pack(np.where(wired, words, 0)))[:, ::-1] - np.uint8(ord("0"))
-        padded = np.zeros((len(words), beats * bits), dtype=np.uint8)
-        padded[:, : port.bits] = digits
-        return np.packbits(padded, axis=1, bitorder="little").reshape(len(words), beats, bits // 8)
+        return _beats(self.ports[0], self.beats[0], self.data_bits[0], np.where(wired, words, 0))
+
+    def encode_results(self, results: IntArray) -> Beats:
+        """TDATA (n, beats, bytes) of results (n, outputs): what `decode` turns back."""
+        return _beats(self.ports[1], self.beats[1], self.data_bits[1], results)
 
     def decode(self, beats: Beats) -> IntArray:
         """Results (n, outputs) of TDATA (n, beats, bytes)."""
@@ -137,7 +137,23 @@ class AxisTop:
         texts = self.emit()
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
-        return (*self.core.sources, *(folder / name for name in texts))
+        return self.sources_in(folder)
+
+    def sources_in(self, folder: Path) -> tuple[Path, ...]:
+        """What `write` returns, without writing."""
+        return (*self.core.sources, *(folder / f"{module}.sv" for module in (*AXIS_MODULES, self.top)))
+
+    @property
+    def input_bits(self) -> dict[str, int]:
+        """The input ports of the wiring module but its clock, and their bits."""
+        flags = dict.fromkeys(("aresetn", "s_axis_tvalid", "s_axis_tlast", "m_axis_tready"), 1)
+        return flags | {"s_axis_tdata": self.data_bits[0]}
+
+    @property
+    def output_bits(self) -> dict[str, int]:
+        """The output ports of the wiring module and their bits."""
+        flags = dict.fromkeys(("s_axis_tready", "m_axis_tvalid", "m_axis_tlast"), 1)
+        return flags | {"m_axis_tdata": self.data_bits[1], "torn_packets": 32}
 
     def _wiring(self) -> str:
         core, (words, results), (s_bits, m_bits) = self.core, self.ports, self.data_bits
@@ -169,6 +185,13 @@ class AxisTop:
             + ", ".join(f".{name}" for name in ports)
             + ",\n        .words, .results\n    );\nendmodule\n"
         )
+
+
+def _beats(port: Port, beats: int, bits: int, words: IntArray) -> Beats:
+    """TDATA (n, beats, bytes) of the words (n, words) of a port, the first in the lowest bits of the first beat."""
+    padded = np.zeros((len(words), beats * bits), dtype=np.uint8)
+    padded[:, : port.bits] = port.digits(port.pack(words))[:, ::-1] - np.uint8(ord("0"))
+    return np.packbits(padded, axis=1, bitorder="little").reshape(len(words), beats, bits // 8)
 
 
 def _narrow(lanes: Port, port: Port) -> str:

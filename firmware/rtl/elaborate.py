@@ -1,4 +1,4 @@
-"""A VHDL core as Verilog, through GHDL: what a trigger, which is SystemVerilog, is simulated around."""
+"""A VHDL core as Verilog, through GHDL: what is SystemVerilog is simulated around."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def elaborated(design: RtlDesign, folder: Path) -> RtlDesign:
         return design
     ghdl = shutil.which("ghdl")
     if ghdl is None:
-        raise MissingToolError("ghdl must be installed for a trigger around a VHDL core; 'apt-get install ghdl'")
+        raise MissingToolError("ghdl must be installed for SystemVerilog around a VHDL core; 'apt-get install ghdl'")
     with tempfile.TemporaryDirectory() as scratch:
         options = ["--std=08", f"--workdir={scratch}"]
         _run([ghdl, "-a", *options, *(str(path.resolve()) for path in design.sources)], design, Path(scratch))

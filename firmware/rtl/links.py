@@ -62,10 +62,13 @@ class LinkMap:
                 owner[at] = index
 
     @classmethod
-    def pack(cls, words: Sequence[Word], frames: int, width: int = LINK_BITS, links: int | None = None) -> LinkMap:
+    def pack(
+        cls, words: Sequence[Word], frames: int, width: int = LINK_BITS, links: int | None = None, align: int = 1
+    ) -> LinkMap:
         """Words in their order, frame by frame and link by link from bit 0; one that does not fit begins a frame.
 
-        Without `links` there are as many as the words need. Raises `InputError` if the words do not fit.
+        Every word begins at a multiple of `align` bits of its frame. Without `links` there are as many as the words
+        need. Raises `InputError` if the words do not fit.
         """
         _require_shape(1 if links is None else links, frames, width)
         widest = max((word.width for word in words), default=0)
@@ -74,6 +77,7 @@ class LinkMap:
         places: list[Place | None] = []
         number, bit = 0, 0
         for word in words:
+            bit = -(-bit // align) * align
             if bit + word.width > width:
                 number, bit = number + 1, 0
             places.append(Place(number // frames, number % frames, bit) if word.width else None)
@@ -81,8 +85,9 @@ class LinkMap:
         needed = number // frames + 1
         if links is not None and links < needed:
             raise InputError(
-                f"{len(words)} words need {needed} links of {frames} frames of {width} bits, not {links}; "
-                "place them by hand, or give more links or frames"
+                f"{len(words)} words of {sum(word.width for word in words)} bits, none across two frames, need "
+                f"{needed} links of {frames} frames of {width} bits, not {links}, which hold {links * frames * width}; "
+                "give more links, frames or bits a frame, or place the words by hand"
             )
         return cls(tuple(words), tuple(places), needed if links is None else links, frames, width)
 

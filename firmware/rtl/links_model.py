@@ -1,4 +1,4 @@
-"""What `tf_links` makes of what its links carry, crossing by crossing: the reference that its simulation must equal.
+"""What `tf_links` makes of what its links carry, and what `tf_links_tx` sends: what their simulation must equal.
 
 Nothing here follows the hardware's structure: crossings are numbered by their distance from the BC0 on which all links
 agree, and each is judged as a whole.
@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from trigforge.errors import InputError
 from trigforge.firmware.rtl.links import LinkMap
+from trigforge.firmware.rtl.links_top import LinksTop
+from trigforge.firmware.rtl.trigger_model import BoolArray, Decisions
 from trigforge.fixed import IntArray
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ def _receive_part(link_map: LinkMap, stream: LinkStream, shown: Received, part: 
     torn = np.logical_or.reduce(stream.bc0, axis=1) & ~agreed
     wrong = torn.copy()
     disagree = torn[:, None] & (stream.bc0 != stream.bc0[:, :1])
+    shows: list[int] = []
     marks = [clock for clock in np.flatnonzero(agreed | torn).tolist() if start <= clock < end]
     for begin, until in pairwise([*marks, end]):
         if torn[begin]:
@@ -115,7 +116,27 @@ def _receive_part(link_map: LinkMap, stream: LinkStream, shown: Received, part: 
                 shown.valid[last] = stream.valid[first, 0] and not bad.any()
                 shown.bc0[last] = first == begin
                 shown.lumi[last] = first == begin and stream.lumi[first]
-                shown.words[last] = link_map.deserialise(stream.data[None, first:last].transpose(0, 2, 1))[0]
+                shows.append(last)
+    clocks = np.array(shows, dtype=np.int64)[:, None] + np.arange(-link_map.frames, 0)
+    shown.words[shows] = link_map.deserialise(stream.data[clocks].transpose(0, 2, 1))
     shown.errors[start + 1 : end + 1] = np.cumsum(wrong[start:end])[: len(shown.errors) - start - 1]
     seen = np.logical_or.accumulate(disagree[start:end], axis=0) if end > start else disagree[:0]
     shown.suspects[start + 1 : end + 1] = seen[: len(shown.suspects) - start - 1]
+
+
+def send(top: LinksTop, decisions: Decisions, reset: BoolArray) -> LinkStream:
+    """What the sending links of a trigger carry for its decisions (k,) and resets (n,); zeros before the first."""
+    link_map, clocks = top.sends, len(reset)
+    words, valid, bc0 = top.results(decisions)
+    crossings = link_map.serialise(words).transpose(0, 2, 1)
+    data = np.zeros((clocks + link_map.frames + 2, link_map.links), dtype=np.uint64)
+    flags = np.zeros((2, *data.shape), dtype=bool)
+    stops = np.union1d(np.flatnonzero(reset), decisions.clock)
+    following = np.append(stops, clocks + link_map.frames)[np.searchsorted(stops, decisions.clock, side="right")]
+    for k, (clock, stop) in enumerate(zip(decisions.clock.tolist(), following.tolist(), strict=True)):
+        if clock < clocks and not reset[clock]:
+            until = min(clock + link_map.frames, stop)
+            data[clock + 1 : until + 1] = crossings[k][: until - clock]
+            flags[0, clock + 1 : until + 1], flags[1, clock + 1] = valid[k], bc0[k]
+    off = np.zeros(clocks, dtype=bool)
+    return LinkStream(reset, off, data[:clocks], flags[0, :clocks], flags[1, :clocks])

@@ -125,7 +125,12 @@ class LinksTop:
         texts = self.emit()
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
-        return (*self.trigger.core.sources, *(folder / name for name in texts))
+        return self.sources_in(folder)
+
+    def sources_in(self, folder: Path) -> tuple[Path, ...]:
+        """What `write` returns, without writing."""
+        own = (folder / f"{module}.sv" for module in (*LINK_MODULES, self.top))
+        return (*self.trigger.sources_in(folder), *own)
 
     @property
     def inputs(self) -> dict[str, int]:

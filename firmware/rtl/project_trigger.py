@@ -1,20 +1,13 @@
-"""The trigger that a project asks for: made around its core, written beside it, and found there again."""
+"""The trigger that a project asks for, made around its core, and what software must know of it."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Final
 
 from trigforge.errors import InputError
 from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Project
-from trigforge.firmware.rtl.elaborate import elaborated, netlist_in
 from trigforge.firmware.rtl.trigger import TriggerTop
 from trigforge.value import Value
-
-TRIGGER_FILE: Final = "trigger.json"
-NETLIST_FOLDER: Final = "core"
 
 
 class ScoreRecord(Value):
@@ -69,29 +62,8 @@ def project_trigger(project: Project, program: IntegerProgram, core: RtlDesign) 
     return trigger
 
 
-def write_trigger(project: Project, program: IntegerProgram, core: RtlDesign, folder: Path) -> TriggerTop:
-    """Write the trigger of a project to `folder`: SystemVerilog, its `TriggerRecord`, a VHDL core as a netlist.
-
-    Raises what `project_trigger` and, for a VHDL core, `elaborated` do.
-    """
-    trigger = project_trigger(project, program, elaborated(core, folder / NETLIST_FOLDER))
-    trigger.write(folder)
-    _record(project, trigger).save(folder / TRIGGER_FILE)
-    return trigger
-
-
-def read_trigger(project: Project, program: IntegerProgram, core: RtlDesign, folder: Path) -> TriggerTop:
-    """The trigger that `write_trigger` wrote to `folder` for this project and core; `InputError` if it is another."""
-    trigger = project_trigger(project, program, netlist_in(core, folder / NETLIST_FOLDER))
-    if TriggerRecord.load(folder / TRIGGER_FILE) != _record(project, trigger):
-        raise InputError(f"the trigger in {folder} must be of this project; run 'trigforge build' again")
-    missing = [path.name for path in trigger.sources_in(folder) if not path.is_file()]
-    if missing:
-        raise InputError(f"{folder} must hold the trigger {trigger.top!r}, but {', '.join(missing)} is missing")
-    return trigger
-
-
-def _record(project: Project, trigger: TriggerTop) -> TriggerRecord:
+def trigger_record(project: Project, trigger: TriggerTop) -> TriggerRecord:
+    """What is written beside the trigger of a project."""
     assert project.trigger is not None
     places = zip(trigger.compared, trigger.score_starts, trigger.score_words, strict=True)
     return TriggerRecord(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -71,14 +72,15 @@ class Comparison(Value):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A program, its core, and the trigger around it if that is synthesised too."""
+    """A program, its core, and what is around it that is synthesised too."""
 
     project: str
     program: IntegerProgram
     design: RtlDesign
     pipeline: Pipeline
     targets: Targets
-    trigger: Block | None = None
+    around: Mapping[str, Block] = field(default_factory=dict)
+    """By what it is."""
 
 
 def compare_estimates(
@@ -96,9 +98,8 @@ def compare_estimates(
     rows = [alkaid_row(subject), pipeline_row(subject)]
     if family is not None:
         rows.append(mapped_row("core", synthesise(core, family, folder), subject.targets))
-        if subject.trigger is not None:
-            found = synthesise(subject.trigger, family, folder)
-            rows.append(mapped_row("core in its trigger", found, subject.targets))
+        for name, block in subject.around.items():
+            rows.append(mapped_row(name, synthesise(block, family, folder), subject.targets))
     placement = None
     if family is Family.ECP5:
         device = Ecp5.of_part(subject.targets.part) if own is family else Ecp5()

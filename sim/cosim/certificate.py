@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,10 @@ LEVELS = ("trainer_vs_csim", "csim_vs_program", "program_vs_emulator", "program_
 """The comparisons that lead from a trained model to its RTL."""
 TRIGGER_LEVEL = "program_vs_trigger"
 """The comparison of a project that has a trigger: its outputs on every clock against what scores and settings say."""
+LINKS_LEVEL = "program_vs_links"
+"""The comparison of a project whose trigger lies between links: all outputs on every clock, whatever these carry."""
+AXIS_LEVEL = "program_vs_axis"
+"""The comparison of a project whose core lies between AXI4-Streams: both streams on every clock."""
 
 
 class Divergence(Value):
@@ -27,12 +31,14 @@ class Divergence(Value):
     expected: int
     got: int
     kind: str
+    port: str = Field(default="", exclude_if=lambda port: not port)
+    """Of the module, where an event is a clock; empty where it is a vector and the element an output of the program."""
 
     def __str__(self) -> str:
-        return (
-            f"event {self.event} ({self.kind}), output {self.element}, bit {self.bit}: "
-            f"expected {self.expected}, got {self.got}"
-        )
+        where = f"event {self.event} ({self.kind}), output {self.element}"
+        if self.port:
+            where = f"clock {self.event} ({self.kind}), port {self.port}"
+        return f"{where}, bit {self.bit}: expected {self.expected}, got {self.got}"
 
 
 class LevelResult(Value):
@@ -67,6 +73,14 @@ class LevelResult(Value):
             )
 
 
+class Timing(Value):
+    """How what lies around a core behaves in time: measured in clocks."""
+
+    latency_clocks: int = Field(ge=1)
+    ii: int = Field(ge=1)
+    """Clocks from an event to the next, at most, at full speed."""
+
+
 class Certificate(Value):
     """What was compared on which vectors with which tools, and the timing that was measured in simulation."""
 
@@ -78,6 +92,10 @@ class Certificate(Value):
     """Of the core."""
     trigger_latency_clocks: int | None = Field(default=None, ge=1, exclude_if=lambda clocks: clocks is None)
     """Of the trigger around it, from the words of a crossing to its bits, if there is one."""
+    links: Timing | None = Field(default=None, exclude_if=lambda timing: timing is None)
+    """Of the trigger between links, from a crossing's first frame to its first frame of results, if there is one."""
+    axis: Timing | None = Field(default=None, exclude_if=lambda timing: timing is None)
+    """Of the core between AXI4-Streams, from the last beat of an event to its first of results, if there is one."""
     ii: int = Field(ge=1)
     clock_ns: float = Field(gt=0)
     tools: dict[str, str]
@@ -139,8 +157,11 @@ class Certificate(Value):
                 )
 
     def require_latency(self, budget_ns: float) -> None:
-        """Raise `CheckError` if the measured latency, the trigger's if there is one, exceeds the budget in ns."""
-        clocks = self.trigger_latency_clocks or self.latency_clocks
+        """Raise `CheckError` if the measured latency exceeds the budget in ns: the links', the trigger's or the core's.
+
+        A core between streams waits for whom it gives its results to, so that it has no budget of its own.
+        """
+        clocks = self.links.latency_clocks if self.links else self.trigger_latency_clocks or self.latency_clocks
         if clocks * self.clock_ns > budget_ns:
             raise CheckError(
                 f"the latency of {self.name!r} must be at most {budget_ns:g} ns, but {clocks} clocks of "
@@ -148,11 +169,19 @@ class Certificate(Value):
             )
 
 
-def compare(level: str, expected: IntArray, got: IntArray, kinds: npt.NDArray[np.str_]) -> LevelResult:
+def compare(
+    level: str,
+    expected: IntArray,
+    got: IntArray,
+    kinds: npt.NDArray[np.str_],
+    ports: Sequence[str] = (),
+    first_clock: int = 0,
+) -> LevelResult:
     """Compare integer words of shape (n, outputs) exactly; `kinds` (n,) labels the events.
 
-    The first divergence is that of the earliest event, in it of the first output. Unequal shapes, other types than
-    integers and empty arrays raise `InputError`.
+    If the events are clocks, the outputs are those of `ports` and the first event is `first_clock`. The first
+    divergence is that of the earliest event, in it of the first output. Unequal shapes, other types than integers and
+    empty arrays raise `InputError`.
     """
     for side, words in (("expected", expected), ("got", got)):
         if words.ndim != 2 or not words.size or words.dtype != np.int64:
@@ -172,12 +201,13 @@ def compare(level: str, expected: IntArray, got: IntArray, kinds: npt.NDArray[np
         wanted, found = int(expected[event, element]), int(got[event, element])
         bits = wanted ^ found
         first = Divergence(
-            event=event,
+            event=event + first_clock,
             element=element,
             bit=(bits & -bits).bit_length() - 1,
             expected=wanted,
             got=found,
             kind=str(kinds[event]),
+            port=ports[element] if ports else "",
         )
     names, counts = np.unique(kinds, return_counts=True)
     return LevelResult(

@@ -1,4 +1,4 @@
-"""From the levels that software can compare to a certificate: core and trigger are simulated, their levels added."""
+"""From the levels that software can compare to a certificate: the core and what is around it are simulated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from trigforge.errors import MissingToolError
 from trigforge.filling import FillingScheme
@@ -14,8 +14,14 @@ from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.emulator import Emulator, compile_emulator
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.rtl import TriggerTop
-from trigforge.sim.cosim.certificate import Certificate, LevelResult, compare
+from trigforge.firmware.rtl.axis import AxisTop
+from trigforge.firmware.rtl.links_top import LinksTop
+from trigforge.sim.cosim.axis import make_trace, pack_axis, simulate_axis
+from trigforge.sim.cosim.certificate import Certificate, LevelResult, Timing, compare
 from trigforge.sim.cosim.cosim import CosimResult, simulate
+from trigforge.sim.cosim.links import pack_links, simulate_links
+from trigforge.sim.cosim.links_stimulus import make_links_vectors
+from trigforge.sim.cosim.packed import Packed
 from trigforge.sim.cosim.simulators import Simulator, SimulatorName, find_simulator
 from trigforge.sim.cosim.trigger import PackedTrigger, TriggerResult, simulate_trigger
 from trigforge.sim.cosim.trigger_stimulus import make_trigger_vectors
@@ -95,8 +101,21 @@ class TriggerSubject:
     seed: int
 
 
+Top = TypeVar("Top", LinksTop, AxisTop)
+
+
+@dataclass(frozen=True, slots=True)
+class TopSubject(Generic[Top]):
+    """What is around a core, or a trigger, as it was written, and the core's program."""
+
+    top: Top
+    sources: tuple[Path, ...]
+    program: IntegerProgram
+    seed: int
+
+
 def trigger_simulator(simulator: Simulator) -> Simulator:
-    """The simulator of a trigger, which is SystemVerilog: the core's, or another where that reads VHDL only."""
+    """The simulator of what is around a core, SystemVerilog: the core's, or another where that reads VHDL only."""
     if simulator.name is not SimulatorName.GHDL:
         return simulator
     try:
@@ -134,3 +153,64 @@ def certify_trigger(
         "digests": certificate.digests | {"trigger": packed.design.digest},
     }
     return certificate.model_copy(update=added), found
+
+
+def certify_links(
+    certificate: Certificate,
+    subject: TopSubject[LinksTop],
+    filling: FillingScheme,
+    vectors: Vectors,
+    simulator: Simulator,
+    folder: Path,
+    events: int | None = None,
+) -> Certificate:
+    """The certificate with level, timing and digest of a trigger between links, as `certify_trigger` adds a trigger's.
+
+    Raises what `simulate_links` does, and `MissingToolError` without a simulator of Verilog.
+    """
+    simulator, top = trigger_simulator(simulator), subject.top
+    streamed, changes = _shared(vectors, simulator, events)
+    packed = pack_links(top, subject.sources, folder / "links")
+    made = make_links_vectors(top, subject.program, streamed, filling, subject.seed, changes)
+    level, timing = simulate_links(top, packed, subject.program, made, simulator, folder)
+    return _with("links", certificate, level, timing, packed, simulator)
+
+
+def certify_axis(
+    certificate: Certificate,
+    subject: TopSubject[AxisTop],
+    vectors: Vectors,
+    simulator: Simulator,
+    folder: Path,
+    events: int | None = None,
+) -> Certificate:
+    """The certificate with level, timing and digest of a core between streams, as `certify_trigger` adds a trigger's.
+
+    Raises what `simulate_axis` does, and `MissingToolError` without a simulator of Verilog.
+    """
+    simulator, top = trigger_simulator(simulator), subject.top
+    streamed, changes = _shared(vectors, simulator, events)
+    packed = pack_axis(top, subject.sources, folder / "axis")
+    trace = make_trace(top, subject.program, streamed, subject.seed, changes)
+    level, timing = simulate_axis(top, packed, trace, simulator, folder, changes)
+    return _with("axis", certificate, level, timing, packed, simulator)
+
+
+def _shared(vectors: Vectors, simulator: Simulator, events: int | None) -> tuple[Vectors, int]:
+    """All of `vectors` or about `events` of them, and how often words may change."""
+    streamed = vectors if events is None else vectors.thinned(events)
+    return streamed, min(len(streamed), MOST_CHANGES[simulator.name])
+
+
+def _with(
+    name: str, certificate: Certificate, level: LevelResult, timing: Timing, packed: Packed, simulator: Simulator
+) -> Certificate:
+    """The certificate with what was found of the top of a name."""
+    other = {} if simulator.label == certificate.tools.get("simulator") else {f"{name}_simulator": simulator.label}
+    added = {
+        "levels": (*certificate.levels, level),
+        name: timing,
+        "tools": certificate.tools | other,
+        "digests": certificate.digests | {name: packed.design.digest},
+    }
+    return certificate.model_copy(update=added)

@@ -16,6 +16,7 @@ from trigforge.fixed import IntArray
 from trigforge.sim.cosim.build import build
 from trigforge.sim.cosim.certificate import TRIGGER_LEVEL, LevelResult, compare
 from trigforge.sim.cosim.cosim import play
+from trigforge.sim.cosim.packed import harness
 from trigforge.sim.cosim.simulators import Simulator, SimulatorName
 from trigforge.sim.cosim.timing import Plan
 from trigforge.sim.cosim.trigger_stimulus import TriggerVectors
@@ -56,13 +57,15 @@ class PackedTrigger:
     @classmethod
     def write(cls, trigger: TriggerTop, sources: tuple[Path, ...], folder: Path) -> PackedTrigger:
         """Write the module that packs the ports of a trigger, whose sources `TriggerTop.write` wrote, to `folder`."""
-        outputs = _output_words(trigger)
+        outputs = output_words(trigger)
         inputs = Port("given", (*(Word(bits, signed=False) for bits in _CONTROLS.values()), *trigger.core.inputs.words))
         seen = Port("seen", tuple(word for words in outputs.values() for word in words))
-        harness = folder / f"{HARNESS}.sv"
+        path = folder / f"{HARNESS}.sv"
         folder.mkdir(parents=True, exist_ok=True)
-        harness.write_text(_harness(trigger, inputs, {k: Port(k, w).bits for k, w in outputs.items()}), "utf-8")
-        design = RtlDesign((*sources, harness), HARNESS, "clk", inputs, seen, trigger.latency_clocks)
+        given = _CONTROLS | {"in_words": trigger.core.inputs.bits}
+        shown = {name: Port(name, words).bits for name, words in outputs.items()}
+        path.write_text(harness(HARNESS, [trigger.top], given, shown), encoding="utf-8")
+        design = RtlDesign((*sources, path), HARNESS, "clk", inputs, seen, trigger.latency_clocks)
         names = tuple(
             name if len(words) == 1 else f"{name}[{i}]" for name, words in outputs.items() for i in range(len(words))
         )
@@ -98,30 +101,15 @@ class PackedTrigger:
         trace, seconds = play(self.design, simulator, built, given, plan, seed, 5.0, timeout_s)
         return trace, seconds, built.seconds
 
-    def expected(self, stimulus: Stimulus, decisions: Decisions) -> IntArray:
-        """The words of `seen` (clocks, words): a crossing's from its clock on until the next or a reset."""
-        columns = [decisions.valid, decisions.passed.any(axis=1), decisions.bx, decisions.scores]
-        shown = np.column_stack([*columns, decisions.raw, decisions.passed]).astype(np.int64)
-        rows = np.concatenate([np.zeros((1, shown.shape[1]), dtype=np.int64), shown])
-        row = np.full(len(stimulus.reset) + 2, -1)
-        row[np.flatnonzero(stimulus.reset) + 1] = 0
-        row[decisions.clock] = np.arange(1, len(rows))
-        row = row[: len(stimulus.reset)]
-        held = row[np.maximum.accumulate(np.where(row >= 0, np.arange(len(row)), 0))]
-        return np.column_stack([row > 0, rows[held], predict_bus(self.trigger, stimulus)]).astype(np.int64)
-
     def compare(self, vectors: TriggerVectors, trace: Bits) -> LevelResult:
         """The trace against the model, on every clock after the first reset; raises `CheckError` for undefined bits."""
         stimulus, decisions = vectors.stimulus, predict(self.trigger, vectors.stimulus)
         start = int(np.argmax(stimulus.reset)) + 1
         self._require_defined(trace, start)
-        expected = self.expected(stimulus, decisions)
-        kinds = _kinds(stimulus, decisions)
-        level = compare(TRIGGER_LEVEL, expected[start:], self.design.outputs.unpack(trace[start:]), kinds[start:])
-        if level.first is None:
-            return level
-        first = level.first.model_copy(update={"event": level.first.event + start})
-        return level.model_copy(update={"first": first})
+        expected = expected_words(self.trigger, stimulus, decisions)
+        kinds = clock_kinds(stimulus, decisions)
+        got = self.design.outputs.unpack(trace[start:])
+        return compare(TRIGGER_LEVEL, expected[start:], got, kinds[start:], self.names, first_clock=start)
 
     def latency(self, vectors: TriggerVectors, trace: Bits) -> int:
         """Clocks from the first BC0 after every reset to the first strobe; raises `CheckError` unless as declared."""
@@ -167,7 +155,20 @@ def simulate_trigger(
     return TriggerResult(level, latency, len(trace) / max(seconds, 1e-9), build_seconds, simulator.label)
 
 
-def _output_words(trigger: TriggerTop) -> dict[str, tuple[Word, ...]]:
+def expected_words(trigger: TriggerTop, stimulus: Stimulus, decisions: Decisions) -> IntArray:
+    """The words of the output ports (clocks, words) before every clock: a crossing's until the next or a reset."""
+    columns = [decisions.valid, decisions.passed.any(axis=1), decisions.bx, decisions.scores]
+    shown = np.column_stack([*columns, decisions.raw, decisions.passed]).astype(np.int64)
+    rows = np.concatenate([np.zeros((1, shown.shape[1]), dtype=np.int64), shown])
+    row = np.full(len(stimulus.reset) + 2, -1)
+    row[np.flatnonzero(stimulus.reset) + 1] = 0
+    row[decisions.clock] = np.arange(1, len(rows))
+    row = row[: len(stimulus.reset)]
+    held = row[np.maximum.accumulate(np.where(row >= 0, np.arange(len(row)), 0))]
+    return np.column_stack([row > 0, rows[held], predict_bus(trigger, stimulus)]).astype(np.int64)
+
+
+def output_words(trigger: TriggerTop) -> dict[str, tuple[Word, ...]]:
     """The words of every port of `OUTPUTS`."""
     bit = Word(1, signed=False)
     words = dict.fromkeys(OUTPUTS, (bit,)) | {"out_score": trigger.score_port.words}
@@ -178,7 +179,7 @@ def _output_words(trigger: TriggerTop) -> dict[str, tuple[Word, ...]]:
     }
 
 
-def _kinds(stimulus: Stimulus, decisions: Decisions) -> npt.NDArray[np.str_]:
+def clock_kinds(stimulus: Stimulus, decisions: Decisions) -> npt.NDArray[np.str_]:
     """What the outputs show on every clock."""
     kinds = np.full(len(stimulus.reset) + 2, "", dtype="U9")
     kinds[0] = "idle"
@@ -187,23 +188,3 @@ def _kinds(stimulus: Stimulus, decisions: Decisions) -> npt.NDArray[np.str_]:
     kinds = kinds[: len(stimulus.reset)]
     held: npt.NDArray[np.str_] = kinds[np.maximum.accumulate(np.where(kinds != "", np.arange(len(kinds)), 0))]
     return held
-
-
-def _harness(trigger: TriggerTop, inputs: Port, outputs: dict[str, int]) -> str:
-    """SystemVerilog of a module whose ports have the first input and the first output in the least significant bits."""
-    given = "{in_words, " + ", ".join(reversed(_CONTROLS)) + "}"
-    seen = "{" + ", ".join(reversed(outputs)) + "}"
-    wires = _CONTROLS | {"in_words": trigger.core.inputs.bits}
-    lines = [f"    wire [{bits - 1}:0] {name};" for name, bits in (wires | outputs).items()]
-    names = ", ".join(f".{name}" for name in (*wires, *outputs))
-    width = sum(outputs.values())
-    return "\n".join(
-        [
-            f"module {HARNESS} (input clk, input [{inputs.bits - 1}:0] given, output [{width - 1}:0] seen);",
-            *lines,
-            f"    assign {given} = given;",
-            f"    assign seen = {seen};",
-            f"    {trigger.top} dut (.clk, {names});",
-            "endmodule\n",
-        ]
-    )

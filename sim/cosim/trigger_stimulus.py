@@ -20,10 +20,9 @@ from trigforge.firmware.rtl import Algorithm, BusWrite, Stimulus, TriggerTop
 from trigforge.firmware.rtl.settings import ACTIVE, SHADOW, Commit, Control, Field, address
 from trigforge.firmware.rtl.trigger_model import BoolArray, crossings
 from trigforge.fixed import IntArray
+from trigforge.sim.cosim.packed import RESET_CLOCK
 from trigforge.sim.cosim.vectors import Vectors
 
-RESET_CLOCK: Final = 3
-"""The clock of the first reset; before it all inputs are undefined."""
 _TAIL: Final = 40
 """Clocks at the end beside those that read every register."""
 _SHORT_ORBITS: Final = 12
@@ -233,7 +232,7 @@ def _writes(
             continue
         if number > 1:
             del deck[possible[0]]
-        rows, algorithms = _algorithms(trigger, pool, rng)
+        rows, algorithms = draw_algorithms(trigger, pool, rng)
         if number == 0:
             algorithms = [Algorithm(word.limits[0]) for word in trigger.score_words]
         waiting = way == "section"
@@ -245,7 +244,7 @@ def _writes(
         writes += [(commit - batch + 1 + k, write) for k, write in enumerate((*batched, *behind))]
         settings.append((commit, rows))
         free = commit + 1 + len(behind)
-    uncommitted = trigger.writes(_algorithms(trigger, pool, rng)[1], None)
+    uncommitted = trigger.writes(draw_algorithms(trigger, pool, rng)[1], None)
     writes += [(plan.reads - len(uncommitted) + k, write) for k, write in enumerate(uncommitted)]
     return settings, tuple(writes)
 
@@ -256,7 +255,7 @@ def _offset(way: str, load: int, rng: np.random.Generator) -> int:
     return fixed[way] if way in fixed else load + int(rng.integers(-load - 1, 4))
 
 
-def _algorithms(trigger: TriggerTop, pool: IntArray, rng: np.random.Generator) -> tuple[IntArray, list[Algorithm]]:
+def draw_algorithms(trigger: TriggerTop, pool: IntArray, rng: np.random.Generator) -> tuple[IntArray, list[Algorithm]]:
     """Settings, and the vectors whose scores are nearest to the thresholds, at or above and below.
 
     A threshold is a score that occurs, or one more, or now and then any value, so that all its bits change.

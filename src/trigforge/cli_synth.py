@@ -20,7 +20,8 @@ from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.pipeline import Pipeline, choose_pipeline
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Project
-from trigforge.firmware.rtl import DESIGN_FILE, DesignRecord, read_rtl, write_rtl, write_trigger
+from trigforge.firmware.rtl import DESIGN_FILE, DesignRecord, read_rtl, write_rtl, write_tops
+from trigforge.firmware.rtl.project_tops import AXIS, LINKS, TRIGGER
 from trigforge.firmware.synthesis.compare import Comparison, Row, Subject, compare_estimates
 from trigforge.firmware.synthesis.families import Family
 from trigforge.firmware.synthesis.tools import nextpnr_version, yosys_version
@@ -29,6 +30,8 @@ from trigforge.locks import locked
 from trigforge.ui import Reporter
 from trigforge.value import Value
 
+AROUND: Final = {TRIGGER: "core in its trigger", LINKS: "trigger between links", AXIS: "core between streams"}
+"""What is mapped beside the core, by its folder."""
 CACHE: Final = "synthesis"
 ORIGIN_FILE: Final = "origin.json"
 CONVERTING: Final = ("frontends", "lowering", "scores")
@@ -48,7 +51,7 @@ class Origin(Value):
 
 
 def synth_alone(folder: Path, out: Path | None, projects: Path, family: str | None, seeds: int, as_json: bool) -> None:
-    """Map the core of the project in `folder`, and its trigger, and say what every estimator at hand says of them.
+    """Map the core of the project in `folder`, and what is around it, and say what every estimator says of them.
 
     Program, RTL and results are kept in `out` (`runs/NAME`) and made again only if what decides them changed.
     """
@@ -65,8 +68,8 @@ def synth_alone(folder: Path, out: Path | None, projects: Path, family: str | No
         program = kept_program(project, folder, out)
         update(0.2, "RTL")
         design, pipeline = kept_rtl(project, program, out)
-        trigger = None if project.trigger is None else trigger_block(project, program, design, out / "trigger")
-        subject = Subject(project.name, program, design, pipeline, project.targets, trigger)
+        around = blocks_around(project, program, design, out)
+        subject = Subject(project.name, program, design, pipeline, project.targets, around)
         update(0.3, "Yosys, and nextpnr for an ECP5" if chosen is Family.ECP5 else "Yosys")
         found = compare_estimates(subject, out / CACHE, chosen, tuple(range(1, seeds + 1)))
     if as_json:
@@ -107,10 +110,11 @@ def kept_rtl(project: Project, program: IntegerProgram, out: Path) -> tuple[RtlD
     return write_rtl(program, project.targets, folder, project.top), wanted
 
 
-def trigger_block(project: Project, program: IntegerProgram, design: RtlDesign, folder: Path) -> Block:
-    """The project's trigger around its core, written to `folder`."""
-    trigger = write_trigger(project, program, design, folder)
-    return Block(trigger.sources_in(folder), trigger.top, design.clock)
+def blocks_around(project: Project, program: IntegerProgram, design: RtlDesign, out: Path) -> dict[str, Block]:
+    """What the project has around its core, written to folders of `out`, by what it is."""
+    clocks = {TRIGGER: design.clock, LINKS: design.clock, AXIS: "aclk"}
+    tops = write_tops(project, program, design, out).named
+    return {AROUND[name]: Block(top.sources_in(out / name), top.top, clocks[name]) for name, top in tops.items()}
 
 
 def show(found: Comparison) -> None:

@@ -96,6 +96,10 @@ def describe(certificate: Certificate) -> list[str]:
     timing = f"{clocks} clocks = {certificate.latency_ns:g} ns, II {certificate.ii}, measured in {simulator}"
     if certificate.trigger_latency_clocks is not None:
         timing += f"; trigger {certificate.trigger_latency_clocks} clocks = {certificate.trigger_latency_ns:g} ns"
+    for name, around in (("links", certificate.links), ("streams", certificate.axis)):
+        if around is not None:
+            latency = around.latency_clocks * certificate.clock_ns
+            timing += f"; {name} {around.latency_clocks} clocks = {latency:g} ns, II {around.ii}"
     digests = ", ".join(f"{name} {digest[:12]}" for name, digest in certificate.digests.items())
     return [*levels, *_covered(certificate), timing, digests]
 

@@ -1,4 +1,4 @@
-"""The hardware's part of a certificate: coverage of the vectors, the core's RTL, its first failure, and the trigger."""
+"""The hardware's part of a certificate: coverage, the core's RTL, its first failure, and what is around it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ from trigforge.contract import InputContract
 from trigforge.errors import CheckError
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Project
-from trigforge.firmware.rtl import TriggerTop
+from trigforge.firmware.rtl import Tops, TriggerTop
+from trigforge.firmware.rtl.project_tops import AXIS, LINKS, TRIGGER
 from trigforge.sim.bounds.decide import Limits
 from trigforge.sim.cosim import Certificate, CosimResult, LevelResult, Simulator, Vectors
-from trigforge.sim.cosim.certificate import TRIGGER_LEVEL
-from trigforge.sim.cosim.certify import Subject, TriggerSubject, certify, certify_trigger, trigger_simulator
+from trigforge.sim.cosim.certificate import AXIS_LEVEL, LINKS_LEVEL, TRIGGER_LEVEL
+from trigforge.sim.cosim.certify import (
+    Subject,
+    TopSubject,
+    TriggerSubject,
+    certify,
+    certify_axis,
+    certify_links,
+    certify_trigger,
+    trigger_simulator,
+)
 from trigforge.sim.cosim.replay import Failure, Suspect, rtl_folder, save_first_failure
 from trigforge.sim.coverage import Bins, bins_of, close, settle
 from trigforge.ui import Update
@@ -30,8 +40,8 @@ class Hardware:
 
     subject: Subject
     project: Project
-    trigger: TriggerTop | None
-    """As it lies in `build/trigger`."""
+    tops: Tops
+    """What is around the core, as it lies in folders of `build`."""
     program_file: Path
     build: Path
     """Simulations are compiled in `build/sim`."""
@@ -76,7 +86,7 @@ def certify_hardware(
     update: Update,
     events: int | None = None,
 ) -> Certified:
-    """Simulate the core on all of `vectors` or about `events` of them, and the project's trigger if it has one.
+    """Simulate the core on all of `vectors` or about `events` of them, and what the project has around it.
 
     The certificate may be red: `Certified.require` says so.
     """
@@ -85,16 +95,40 @@ def certify_hardware(
     update(0.0, f"RTL in {simulator.label}")
     certificate, rtl = certify(subject, software, vectors, simulator, folder, events, bins)
     failure = _first_failure(hardware, certificate, streamed, simulator)
-    if hardware.trigger is not None:
-        update(0.6, f"trigger in {trigger_simulator(simulator).label}")
-        of = trigger_subject(hardware.project, hardware.trigger, subject.program, hardware.build / "trigger")
-        certificate, _ = certify_trigger(certificate, of, vectors, simulator, folder, events)
+    certificate = _certify_tops(hardware, certificate, vectors, simulator, folder, update, events)
     return Certified(certificate, rtl, failure)
 
 
+def _certify_tops(
+    hardware: Hardware,
+    certificate: Certificate,
+    vectors: Vectors,
+    simulator: Simulator,
+    folder: Path,
+    update: Update,
+    events: int | None,
+) -> Certificate:
+    """The certificate with the levels of what is around the core."""
+    tops, build, program, project = hardware.tops, hardware.build, hardware.subject.program, hardware.project
+    if tops.trigger is not None:
+        update(0.6, f"trigger in {trigger_simulator(simulator).label}")
+        of = trigger_subject(project, tops.trigger, program, build / TRIGGER)
+        certificate, _ = certify_trigger(certificate, of, vectors, simulator, folder, events)
+    if tops.links is not None and project.trigger is not None:
+        update(0.75, f"links in {trigger_simulator(simulator).label}")
+        around = TopSubject(tops.links, tops.links.sources_in(build / LINKS), program, project.verification.seed)
+        certificate = certify_links(certificate, around, project.trigger.scheme, vectors, simulator, folder, events)
+    if tops.axis is not None:
+        update(0.9, f"streams in {trigger_simulator(simulator).label}")
+        streams = TopSubject(tops.axis, tops.axis.sources_in(build / AXIS), program, project.verification.seed)
+        certificate = certify_axis(certificate, streams, vectors, simulator, folder, events)
+    return certificate
+
+
 def required_levels(project: Project, levels: tuple[str, ...]) -> tuple[str, ...]:
-    """`levels`, and the trigger's if the project has one."""
-    return levels if project.trigger is None else (*levels, TRIGGER_LEVEL)
+    """`levels`, and those of what the project has around its core."""
+    around = {TRIGGER_LEVEL: project.trigger, LINKS_LEVEL: project.links, AXIS_LEVEL: project.axis}
+    return (*levels, *(level for level, asked in around.items() if asked is not None))
 
 
 def _first_failure(

@@ -20,6 +20,8 @@ LEVEL_TITLES: Final = {
     "program_vs_emulator": "integer program = native emulator",
     "program_vs_rtl": "integer program = RTL in simulation",
     "program_vs_trigger": "reference of the trigger = its ports in simulation",
+    "program_vs_links": "reference of the trigger between links = its ports in simulation",
+    "program_vs_axis": "reference of the core between AXI4-Streams = its ports in simulation",
 }
 COVERED: Final = ("hit", "open", "impossible")
 """What a bin of coverage is."""
@@ -161,7 +163,7 @@ def _firmware(results: Results) -> Table:
         ("block RAM", count(r.bram)),
         ("carry chains", count(r.carry)),
         ("latency", f"{f.latency_clocks} clocks = {f.latency_ns:g}{GROUP}ns"),
-        *_trigger_latency(results),
+        *_latency_around(results),
         ("latency budget", f"{f.latency_budget_ns:g}{GROUP}ns"),
         ("initiation interval", f"{f.ii} clock{'s' if f.ii > 1 else ''}"),
         ("clock", f"{f.clock_ns:g}{GROUP}ns ({number(1e3 / f.clock_ns)}{GROUP}MHz)"),
@@ -171,12 +173,16 @@ def _firmware(results: Results) -> Table:
     return Table(("firmware", ""), rows)
 
 
-def _trigger_latency(results: Results) -> Iterator[tuple[str, str]]:
-    """The row of the trigger's latency, if the project has one."""
+def _latency_around(results: Results) -> Iterator[tuple[str, str]]:
+    """Rows of the latency of what the project has around its core."""
     certificate = results.certificate
     if certificate.trigger_latency_clocks is not None:
         latency = f"{certificate.trigger_latency_clocks} clocks = {certificate.trigger_latency_ns:g}{GROUP}ns"
         yield "latency with the trigger", latency
+    for name, timing in (("latency between links", certificate.links), ("latency between streams", certificate.axis)):
+        if timing is not None:
+            latency = f"{timing.latency_clocks} clocks = {timing.latency_clocks * certificate.clock_ns:g}{GROUP}ns"
+            yield name, f"{latency}, II {timing.ii}"
 
 
 def _threshold(results: Results) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -23,13 +24,12 @@ from trigforge.firmware.hls import compile_csim, load_csim
 from trigforge.firmware.lowering import lower
 from trigforge.firmware.program import IntegerProgram, Provenance
 from trigforge.firmware.rtl import (
-    TRIGGER_FILE,
-    TriggerTop,
+    Tops,
     read_pipeline,
     read_rtl,
-    read_trigger,
+    read_tops,
     write_rtl,
-    write_trigger,
+    write_tops,
 )
 from trigforge.firmware.synthesis import estimate
 from trigforge.fixed import IntArray
@@ -131,7 +131,7 @@ def make_program(run: Run, update: Update) -> str:
 
 
 def make_rtl(run: Run, update: Update) -> str:
-    """Write the RTL of the core, and of the trigger if the project has one."""
+    """Write the RTL of the core, and of what the project has around it: trigger, links, streams."""
     update(0.1, "pipelining")
     program, project = load_program(run), run.config.project
     design = write_rtl(program, project.targets, run.build / "rtl", project.top)
@@ -140,13 +140,24 @@ def make_rtl(run: Run, update: Update) -> str:
         f"{design.inputs.bits} bits in, {design.outputs.bits} out, {pipeline.latency_clocks} clocks = "
         f"{pipeline.latency_ns:g} ns, {pipeline.levels:.1f} logic levels estimated ({pipeline.delay_ns:.2f} ns)"
     )
-    if project.trigger is None:
-        return said
-    trigger = write_trigger(project, program, design, run.build / "trigger")
-    return (
-        f"{said}; trigger of {trigger.algorithms} algorithms, {trigger.latency_clocks} clocks, "
-        f"{trigger.clocks_per_bx} a crossing"
-    )
+    return "; ".join([said, *_around(write_tops(project, program, design, run.build))])
+
+
+def _around(tops: Tops) -> Iterator[str]:
+    """What is around a core, in words."""
+    if tops.trigger is not None:
+        yield (
+            f"trigger of {tops.trigger.algorithms} algorithms, {tops.trigger.latency_clocks} clocks, "
+            f"{tops.trigger.clocks_per_bx} a crossing"
+        )
+    if tops.links is not None:
+        receives, sends = tops.links.receives, tops.links.sends
+        yield (
+            f"{receives.links} links of {receives.frames} frames of {receives.width} bits in, "
+            f"{sends.links} of {sends.width} bits out"
+        )
+    if tops.axis is not None:
+        yield f"AXI4-Streams of {tops.axis.data_bits[0]} bits in, {tops.axis.data_bits[1]} out"
 
 
 def make_estimate(run: Run, update: Update) -> str:
@@ -169,7 +180,7 @@ def make_certificate(run: Run, update: Update) -> str:
     origin = {"contract": trained.contract.digest, "model": trained.record.model_digest}
     subject = Subject(project.name, program, design, project.targets.clock_ns, origin, tool_versions())
     program_file, folder = run.path("firmware", "program.json.gz"), run.path("firmware")
-    hardware = Hardware(subject, project, read_run_trigger(run), program_file, run.build, folder)
+    hardware = Hardware(subject, project, read_run_tops(run), program_file, run.build, folder)
     certified = certify_hardware(
         hardware, software, vectors, bins, simulator, lambda share, text: update(0.15 + 0.85 * share, text)
     )
@@ -243,22 +254,16 @@ def read_design(run: Run) -> RtlDesign:
     return read_rtl(load_program(run), run.build / "rtl", run.config.project.top)
 
 
-def read_run_trigger(run: Run) -> TriggerTop | None:
-    """The trigger as it lies on disk, if the project has one."""
-    project = run.config.project
-    if project.trigger is None:
-        return None
-    return read_trigger(project, load_program(run), read_design(run), run.build / "trigger")
+def read_run_tops(run: Run) -> Tops:
+    """What the project has around its core, as it lies on disk."""
+    return read_tops(run.config.project, load_program(run), read_design(run), run.build)
 
 
 def rtl_state(run: Run) -> str:
-    """Digest of the RTL sources on disk, and of the trigger's record: an edited file is verified again."""
+    """Digest of the RTL sources on disk, and of the records of what is around the core: an edit is verified again."""
     try:
-        design, trigger = read_design(run), read_run_trigger(run)
-        if trigger is None:
-            return design.digest
-        folder = run.build / "trigger"
-        return replace(design, sources=(*trigger.sources_in(folder), folder / TRIGGER_FILE)).digest
+        design = read_design(run)
+        return replace(design, sources=read_run_tops(run).files(run.build) or design.sources).digest
     except InputError:
         return ""
 
@@ -267,7 +272,7 @@ def rtl_is_intact(run: Run) -> bool:
     """Whether the RTL on disk is of this run's program and settings: projects share their build folder between runs."""
     try:
         read_design(run)
-        read_run_trigger(run)
+        read_run_tops(run)
     except InputError:
         return False
     return True

@@ -15,7 +15,7 @@ from trigforge.conversion import PROGRAM_FILE, ConversionReport, ConvertedModel,
 from trigforge.errors import CheckError, InputError
 from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.program import IntegerProgram
-from trigforge.firmware.rtl import write_trigger
+from trigforge.firmware.rtl import write_tops
 from trigforge.fixed import IntArray
 from trigforge.hardware import Certified, Hardware, certify_hardware, cover, required_levels
 from trigforge.sim.cosim import Certificate, LevelResult, Simulator, Vectors, compare
@@ -73,12 +73,13 @@ def verify(
     update: Update,
     events: int | None = None,
 ) -> Verified:
-    """Compare all levels of the project in `folder`, converted into `build`, of its RTL and of its trigger.
+    """Compare all levels of the project in `folder`, converted into `build`, of its RTL and of what is around it.
 
-    A project's trigger is written to `build/trigger`. Software is compared on all of the conversion's vectors, the RTL
-    on all or on about `events` of them.
+    What the project has around its core is written to folders of `build` first. Software is compared on all of the
+    conversion's vectors, the RTL on all or on about `events` of them.
     """
     project, program = converted.project, converted.program
+    tops = write_tops(project, program, design, build)
     update(0.25, "coverage")
     vectors, bins = project_vectors(converted, folder, build)
     update(0.3, f"framework, csim and program on {len(vectors)} vectors")
@@ -95,8 +96,7 @@ def verify(
         digests={"contract": converted.contract.digest, "model": _model_digest(converted, folder)},
         tools=program.provenance.tools,
     )
-    trigger = None if project.trigger is None else write_trigger(project, program, design, build / "trigger")
-    hardware = Hardware(subject, project, trigger, build / PROGRAM_FILE, build, build)
+    hardware = Hardware(subject, project, tops, build / PROGRAM_FILE, build, build)
     certified = certify_hardware(hardware, levels, vectors, bins, simulator, _last(update, 0.6), events)
     return Verified(report, certified, project.targets.latency_budget_ns, required_levels(project, REQUIRED))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-from trigforge.cli_synth import kept_program, kept_rtl, trigger_block
+from trigforge.cli_synth import blocks_around, kept_program, kept_rtl
 from trigforge.errors import CheckError, InputError
 from trigforge.firmware.pipeline import choose_pipeline
 from trigforge.firmware.project import Project, Targets, Trigger
@@ -79,8 +79,8 @@ class Bench:
         for name in self.names:
             project, (design, _) = self.project(name), self.core(name)
             asked = project.model_copy(update={"trigger": project.trigger or Trigger()})
-            trigger = trigger_block(asked, self.program(name), design, self.cache / name / "trigger")
-            for block in (Block.of(design), trigger):
+            around = blocks_around(asked, self.program(name), design, self.cache / name)
+            for block in (Block.of(design), *around.values()):
                 for family in Family:
                     start = time.monotonic()
                     found = synthesise(block, family, self.cache / "synthesis")

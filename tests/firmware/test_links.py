@@ -64,6 +64,17 @@ def test_words_are_packed_in_order_and_without_gaps(widths: list[int], frames: i
     assert link_map.links == ends[-1].link + 1
 
 
+def test_words_begin_at_multiples_if_they_are_to() -> None:
+    words = [Word(w, signed=False) for w in (3, 8, 0, 9, 1, 16)]
+    link_map = LinkMap.pack(words, 2, 24, align=8)
+    assert link_map.places == (
+        Place(0, 0, 0), Place(0, 0, 8), None, Place(0, 1, 0), Place(0, 1, 16), Place(1, 0, 0),
+    )  # fmt: skip
+    with pytest.raises(InputError, match="need 2 links of 2 frames of 24 bits, not 1, which hold 48"):
+        LinkMap.pack(words, 2, 24, links=1, align=8)
+    assert LinkMap.pack(words, 2, 24, links=1).links == 1
+
+
 def test_a_word_is_where_its_place_says() -> None:
     link_map = LinkMap((Word(4, signed=True), Word(3, signed=False)), (Place(1, 2, 5), Place(0, 1, 0)), 2, 3, 16)
     frames = link_map.serialise(np.array([[-3, 6]]))
@@ -115,7 +126,8 @@ def test_a_map_that_cannot_be_is_refused(
 def test_words_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match="a word on a link must have at most 16 bits, a frame's, not 17; split it"):
         LinkMap.pack([Word(17, signed=False)], 4, 16)
-    with pytest.raises(InputError, match="5 words need 2 links of 2 frames of 16 bits, not 1; place them by hand"):
+    fits_not = r"^5 words of 40 bits, .* need 2 links of 2 frames of 16 bits, not 1, which hold 32; give more links"
+    with pytest.raises(InputError, match=fits_not):
         LinkMap.pack([BYTE] * 5, 2, 16, links=1)
     with pytest.raises(InputError, match=r"frames of a link map must be 1\.\.127, not 0"):
         LinkMap.pack([BYTE], 0)

@@ -19,8 +19,10 @@ from trigforge.firmware.rtl.links_top import LINK_MODULES
 from trigforge.firmware.synthesis import yosys_command
 from trigforge.sim.cosim import Simulator, find_simulator
 from trigforge.sim.cosim.build import child_environment
+from trigforge.sim.cosim.links_stimulus import Fault, spoil
+from trigforge.sim.cosim.packed import RESET_CLOCK, UNKNOWN, Digits, Packed, digits_of
 
-from .links_bench import RESET_CLOCKS, UNKNOWN, Digits, Packed, digits_of, mutants, spoil, tools, written
+from .rtl_copies import mutants, tools, written
 
 TEXTS = {f"{m}.sv": (Path(trigforge.firmware.rtl.__file__).parent / f"{m}.sv").read_text() for m in LINK_MODULES}
 ORBIT = 5
@@ -35,18 +37,19 @@ RX_SHAPES = {"three links": (3, 4, 16), "a frame a crossing": (2, 1, 9), "360 MH
 ERROR_BITS = 3
 
 
-def faults(links: int, frames: int) -> list[tuple[str, int, int]]:
+def faults(links: int, frames: int) -> list[tuple[Fault, int, int]]:
     """What can be wrong: a kind, the link and the frame that it is about."""
-    each = [(kind, link, frame) for kind in ("valid", "stray") for link in range(links) for frame in range(frames)]
-    late = [(kind, link, 0) for kind in ("missing", "late") for link in range(links)]
-    return [*each, *late, *((kind, 0, frame) for kind in ("change", "cut") for frame in range(frames)), ("none", 0, 0)]
+    single, shared = (Fault.VALID, Fault.STRAY), (Fault.CHANGE, Fault.CUT)
+    each = [(kind, link, frame) for kind in single for link in range(links) for frame in range(frames)]
+    late = [(kind, link, 0) for kind in (Fault.MISSING, Fault.LATE, Fault.SKEW) for link in range(links)]
+    return [*each, *late, *((kind, 0, frame) for kind in shared for frame in range(frames)), (Fault.NONE, 0, 0)]
 
 
 def make_stream(link_map: LinkMap, seed: int) -> LinkStream:
     """Random crossings, every fault in an orbit of its own between orbits without one; resets after half of them."""
     rng = np.random.default_rng(seed)
     kinds = faults(link_map.links, link_map.frames) * (2 if link_map.frames == 1 else 1)
-    rng.shuffle(kinds)
+    kinds = [kinds[k] for k in rng.permutation(len(kinds))]
     length = ORBIT * link_map.frames
     orbits = 2 * len(kinds) + 8
     bc0 = np.arange(orbits * ORBIT) % ORBIT == 0
@@ -60,7 +63,7 @@ def make_stream(link_map: LinkMap, seed: int) -> LinkStream:
     end = (orbits - 4) * length
     torn = end + length
     stream.bc0[torn, 0] ^= True
-    resets = [RESET_CLOCKS, length + link_map.frames, torn + 2, torn + 3, torn + length, torn + 2 * length + 1]
+    resets = [RESET_CLOCK, length + link_map.frames, torn + 2, torn + 3, torn + length, torn + 2 * length + 1]
     stream.reset[resets] = True
     early = length * np.arange(5, len(kinds) + 4, 2) - 3
     stream.reset[early] = True
@@ -86,7 +89,7 @@ class Receivers:
         inputs = {"rst": 1, "link_valid": links, "link_bc0": links, "link_lumi": 1, "link_data": links * width}
         outputs = {"valid": 1, "bc0": 1, "lumi": 1, "locked": 1, "errors": ERROR_BITS, "suspects": links}
         instances = [f"{source.stem} {numbers}" for source in sources]
-        packed = Packed.of(sources, instances, inputs, outputs | {"words": links * frames * width})
+        packed = Packed.write(sources, instances, inputs, outputs | {"words": links * frames * width}, folder)
         stream = make_stream(link_map, links + frames)
         return cls(packed, link_map, stream, receive(link_map, stream))
 
@@ -103,7 +106,7 @@ class Receivers:
             given["link_data"][np.repeat(~s.valid, width, axis=1)] = UNKNOWN
             given["link_lumi"][~s.bc0.all(axis=1)] = UNKNOWN
             for digits in given.values():
-                digits[:RESET_CLOCKS] = UNKNOWN
+                digits[:RESET_CLOCK] = UNKNOWN
         return [self._wrong(seen) for seen in self.packed.play(given, simulator, folder)]
 
     def _wrong(self, seen: dict[str, Digits]) -> list[str]:
@@ -115,9 +118,9 @@ class Receivers:
         }  # fmt: skip
         found = []
         for name, digits in expected.items():
-            wrong = (seen[name] != digits)[RESET_CLOCKS + 1 :].any(axis=1)
+            wrong = (seen[name] != digits)[RESET_CLOCK + 1 :].any(axis=1)
             if wrong.any():
-                found.append(f"{name} at clock {RESET_CLOCKS + 1 + int(np.argmax(wrong))}")
+                found.append(f"{name} at clock {RESET_CLOCK + 1 + int(np.argmax(wrong))}")
         frames = self.stream.data[np.flatnonzero(e.valid)[:, None] - np.arange(self.link_map.frames, 0, -1)]
         bits = digits_of(frames.transpose(0, 2, 1).reshape(len(frames), -1), self.link_map.width)
         wrong = (seen["words"][e.valid] != bits).any(axis=1)
@@ -131,7 +134,7 @@ def test_the_receiver_is_its_model(shape: tuple[int, int, int], icarus: Simulato
     assert receiver.differences(icarus, tmp_path / "build") == [[]]
     assert e.valid.mean() > 0.3 / shape[1]
     assert e.errors.max() > 2**ERROR_BITS
-    assert (~e.locked[RESET_CLOCKS + 1 :]).any()
+    assert (~e.locked[RESET_CLOCK + 1 :]).any()
     assert e.lumi.any()
     assert_array_equal(e.suspects.any(axis=0), [False, *[True] * (shape[0] - 1)])
 
@@ -222,7 +225,7 @@ class Senders:
         inputs = {"rst": 1, "strobe": 1, "valid": 1, "bc0": 1, "words": links * frames * width}
         outputs = {"link_data": links * width, "link_valid": links, "link_bc0": links}
         numbers = f"#(.LINKS({links}), .FRAMES({frames}), .WIDTH({width}))"
-        packed = Packed.of(sources, [f"{source.stem} {numbers}" for source in sources], inputs, outputs)
+        packed = Packed.write(sources, [f"{source.stem} {numbers}" for source in sources], inputs, outputs, folder)
         return cls(packed, *_send(np.random.default_rng(frames), links, frames, width))
 
     def differences(self, simulator: Simulator, folder: Path) -> list[list[str]]:
@@ -242,16 +245,16 @@ def _send(
     Words and flags hold from their strobe until the last of their frames is due; otherwise they are undefined.
     """
     gaps = rng.choice([frames] * 6 + [frames + 1, frames + 3, max(1, frames - 1), 1], 250)
-    strobes = RESET_CLOCKS + 4 + np.cumsum(gaps)
+    strobes = RESET_CLOCK + 4 + np.cumsum(gaps)
     clocks = int(strobes[-1]) + 2 * frames + 4
     reset, strobe = np.zeros((2, clocks), dtype=bool)
-    reset[[RESET_CLOCKS, strobes[60], strobes[120] - 1, strobes[180] + 1]] = True
+    reset[[RESET_CLOCK, strobes[60], strobes[120] - 1, strobes[180] + 1]] = True
     strobe[strobes] = True
     given = {"rst": digits_of(reset, 1), "strobe": digits_of(strobe, 1)}
     given |= {name: np.full((clocks, 1), UNKNOWN, np.uint8) for name in ("valid", "bc0")}
     given["words"] = np.full((clocks, links * frames * width), UNKNOWN, np.uint8)
     for digits in given.values():
-        digits[:RESET_CLOCKS] = UNKNOWN
+        digits[:RESET_CLOCK] = UNKNOWN
     expected = {"link_data": np.full((clocks, links * width), ord("0"), np.uint8)}
     expected |= {name: np.full((clocks, links), ord("0"), np.uint8) for name in ("link_valid", "link_bc0")}
     stops = np.flatnonzero(strobe | reset)
@@ -265,7 +268,7 @@ def _send(
             expected["link_data"][clock + frame + 1] = bits[:, frame].ravel()
             expected["link_valid"][clock + frame + 1] = valid
             expected["link_bc0"][clock + frame + 1] = bc0 if frame == 0 else ord("0")
-    return given, RESET_CLOCKS + 1, expected
+    return given, RESET_CLOCK + 1, expected
 
 
 @pytest.mark.parametrize("shape", TX_SHAPES.values(), ids=TX_SHAPES)

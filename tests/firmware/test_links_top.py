@@ -17,14 +17,17 @@ from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Targets
 from trigforge.firmware.rtl import Algorithm, BusWrite, Decisions, Stimulus, TriggerTop, predict, write_rtl
 from trigforge.firmware.rtl.links import LinkMap
-from trigforge.firmware.rtl.links_model import LinkStream, receive
+from trigforge.firmware.rtl.links_model import LinkStream, receive, send
 from trigforge.firmware.rtl.links_top import LinksTop, results_of
 from trigforge.firmware.synthesis import yosys_command
 from trigforge.sim.cosim import Simulator, find_simulator
 from trigforge.sim.cosim.build import child_environment
+from trigforge.sim.cosim.links import given_ports
+from trigforge.sim.cosim.links_stimulus import Fault, LinksVectors, spoil
+from trigforge.sim.cosim.packed import RESET_CLOCK, Packed
 
-from .links_bench import RESET_CLOCKS, UNKNOWN, Packed, digits_of, spoil, tools, written
 from .random_programs import random_program, random_words
+from .rtl_copies import tools, written
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +59,15 @@ class Whole:
         bc0 = np.arange(len(values)) % orbit == 0
         stream = LinkStream.of(top.receives, values, rng.random(len(values)) < 0.8, bc0, rng.random(len(values)) < 0.4)
         restart = (orbit + orbit // 2) * frames
-        stream.reset[[RESET_CLOCKS, restart]] = True
-        faulty = (("valid", links - 1), ("cut", 0), ("missing", links - 1), ("none", 0))
+        stream.reset[[RESET_CLOCK, restart]] = True
+        faulty = ((Fault.VALID, links - 1), (Fault.CUT, 0), (Fault.MISSING, links - 1), (Fault.NONE, 0))
         for (kind, link), number in zip(faulty, range(2, orbits, 2), strict=False):
             begin = number * orbit * frames
             spoil(stream, kind, link, begin + 3 * frames + frames // 2, begin, frames)
         levels = np.quantile(program(values)[:, :2], [0.3, 0.6, 0.8], axis=0, method="nearest")[[0, 1, 2], [0, 1, 0]]
         prescales = (Fraction(1), Fraction(5, 2), Fraction(1))
         settings = trigger.writes([Algorithm(int(t), p) for t, p in zip(levels, prescales, strict=True)])
-        writes = tuple((start + 1 + k, w) for start in (RESET_CLOCKS, restart) for k, w in enumerate(settings))
+        writes = tuple((start + 1 + k, w) for start in (RESET_CLOCK, restart) for k, w in enumerate(settings))
         return cls(top, program, stream, writes)
 
     def decisions(self) -> Decisions:
@@ -74,40 +77,15 @@ class Whole:
         stimulus = Stimulus(self.stream.reset, got.bc0, got.lumi, got.valid, scores, self.writes)
         return predict(trigger, stimulus)
 
-    def expected(self, decisions: Decisions) -> LinkStream:
-        """What the sending links carry."""
-        frames, clocks = self.top.sends.frames, len(self.stream.reset)
-        words, valid, bc0 = self.top.results(decisions)
-        crossings = self.top.sends.serialise(words)
-        data = np.zeros((clocks + frames + 2, self.top.sends.links), dtype=np.uint64)
-        flags = np.zeros((2, *data.shape), dtype=bool)
-        stops = np.union1d(np.flatnonzero(self.stream.reset), decisions.clock)
-        for k, clock in enumerate(decisions.clock.tolist()):
-            until = min([clock + frames, *stops[stops > clock][:1].tolist()])
-            if clock < clocks and not self.stream.reset[clock]:
-                data[clock + 1 : until + 1] = crossings[k].T[: until - clock]
-                flags[0, clock + 1 : until + 1], flags[1, clock + 1] = valid[k], bc0[k]
-        off = np.zeros(clocks, dtype=bool)
-        return LinkStream(off, off, data[:clocks], flags[0, :clocks], flags[1, :clocks])
-
     def play(self, simulator: Simulator, folder: Path) -> LinkStream:
         """What the sending links carry in a simulator."""
         s, top = self.stream, self.top
         sources = top.write(folder)
-        names = {"rst": s.reset, "link_valid": s.valid, "link_bc0": s.bc0, "link_lumi": s.lumi}
-        given = {name: digits_of(array, 1) for name, array in names.items()}
-        bus = np.zeros((len(s.reset), 3), dtype=np.int64)
-        for clock, write in self.writes:
-            bus[clock] = 1, write.address, write.value
-        given |= {name: digits_of(bus[:, k], bits) for k, (name, bits) in enumerate(BUS.items())}
-        given["link_data"] = digits_of(s.data, top.receives.width)
-        packed = Packed.of(sources, [top.top], top.inputs, top.outputs)
-        if simulator.name == "icarus":
-            given["link_data"][np.repeat(~s.valid, top.receives.width, axis=1)] = UNKNOWN
-            for digits in given.values():
-                digits[:RESET_CLOCKS] = UNKNOWN
+        packed = Packed.write(sources, [top.top], top.inputs, top.outputs, folder)
+        vectors = LinksVectors(s, self.writes, (), ~s.valid, (0, 0))
+        given = given_ports(top, vectors, undefined=simulator.name == "icarus")
         (seen,) = packed.play(given, simulator, folder / "build")
-        settled = {name: digits[RESET_CLOCKS + 1 :] for name, digits in seen.items() if name.startswith("tx_")}
+        settled = {name: digits[RESET_CLOCK + 1 :] for name, digits in seen.items() if name.startswith("tx_")}
         assert all(np.isin(digits, (ord("0"), ord("1"))).all() for digits in settled.values())
         links, width = top.sends.links, top.sends.width
         weights = np.uint64(1) << np.arange(width, dtype=np.uint64)
@@ -116,7 +94,6 @@ class Whole:
         return LinkStream(s.reset, np.zeros(len(s.reset), dtype=bool), data, *flags)
 
 
-BUS = {"bus_write": 1, "bus_addr": 12, "bus_wdata": 32}
 WHOLE = {
     "two links, four frames": (2, 12, 14, (2, 4, 8)),
     "a frame a crossing": (5, 20, 14, (3, 1, 16)),
@@ -127,9 +104,9 @@ WHOLE = {
 def require_results(whole: Whole, simulator: Simulator, folder: Path) -> None:
     """The links out of a simulated trigger carry what its model decides, and a receiver gets it back from them."""
     decisions = whole.decisions()
-    got, expected = whole.play(simulator, folder), whole.expected(decisions)
+    got, expected = whole.play(simulator, folder), send(whole.top, decisions, whole.stream.reset)
     for name in ("data", "valid", "bc0"):
-        assert_array_equal(getattr(got, name)[RESET_CLOCKS + 1 :], getattr(expected, name)[RESET_CLOCKS + 1 :], name)
+        assert_array_equal(getattr(got, name)[RESET_CLOCK + 1 :], getattr(expected, name)[RESET_CLOCK + 1 :], name)
     again = receive(whole.top.sends, got)
     frames = whole.top.sends.frames
     shown = np.flatnonzero(again.valid) - frames - 1
@@ -152,7 +129,7 @@ def test_a_trigger_between_links_decides_as_its_models(
 def test_orbits_of_the_lhc_over_links(tmp_path: Path) -> None:
     whole = Whole.of(3, 3564, 3, (2, 4, 8), tmp_path)
     require_results(whole, find_simulator("verilator"), tmp_path / "top")
-    first = int(np.flatnonzero(whole.stream.bc0.all(axis=1) & (np.arange(len(whole.stream.bc0)) > RESET_CLOCKS))[0])
+    first = int(np.flatnonzero(whole.stream.bc0.all(axis=1) & (np.arange(len(whole.stream.bc0)) > RESET_CLOCK))[0])
     assert whole.decisions().clock[0] == first + whole.top.latency_clocks
 
 

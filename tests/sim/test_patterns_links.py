@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from alkaid.trace import FVArray
-from tests.firmware.links_bench import Digits, Packed, digits_of
 
 from trigforge.contract import InputContract
 from trigforge.errors import CheckError, InputError
@@ -19,6 +18,7 @@ from trigforge.firmware.rtl.links import LinkMap
 from trigforge.firmware.rtl.links_top import LinksTop
 from trigforge.fixed import FixedType, IntArray
 from trigforge.sim.cosim import find_simulator
+from trigforge.sim.cosim.packed import Digits, Packed, digits_of
 from trigforge.sim.patterns.captures import check_file
 from trigforge.sim.patterns.cms import CmsFormat, write_cms
 from trigforge.sim.patterns.decisions import Decider
@@ -66,7 +66,7 @@ def board(top: LinksTop, played: Pattern, algorithms: tuple[Algorithm, ...], fol
     given["bus_write"][at] = ord("1")
     for name, values in (("bus_addr", [w.address for w in writes]), ("bus_wdata", [w.value for w in writes])):
         given[name][at] = digits_of(np.array(values, dtype=np.uint64)[:, None], top.inputs[name])
-    packed = Packed.of(top.write(folder), [top.top], top.inputs, top.outputs)
+    packed = Packed.write(top.write(folder), [top.top], top.inputs, top.outputs, folder)
     (seen,) = packed.play(given, find_simulator("icarus"), folder / "build")
     data, valid = (seen[name][RESET_CLOCKS:] == ord("1") for name in ("tx_data", "tx_valid"))
     weights = np.uint64(1) << np.arange(WIDTH, dtype=np.uint64)
