@@ -22,6 +22,7 @@ import awkward as ak
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow
 from hgq.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
 from hgq.layers import QDense
 from hgq.utils.sugar import BetaScheduler, FreeEBOPs
@@ -251,6 +252,7 @@ def words_of(contract: InputContract, sample: str) -> npt.NDArray[np.int64]:
 def train(project: Path) -> None:
     """Train both parts; write `model.keras` and `contract.json`."""
     keras.utils.set_random_seed(SEED)
+    tensorflow.config.experimental.enable_op_determinism()
     words = words_of(level1_contract(), ZERO_BIAS)[:TRAINING_EVENTS]
     contract = level1_contract().fit_normaliser(words)
     model = train_vae(train_backbone(contract, words), normalised(contract, words))

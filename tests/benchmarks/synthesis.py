@@ -17,7 +17,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-from trigforge.cli_synth import kept_program, kept_rtl, write_trigger
+from trigforge.cli_synth import kept_program, kept_rtl, trigger_block
 from trigforge.errors import CheckError, InputError
 from trigforge.firmware.pipeline import choose_pipeline
 from trigforge.firmware.project import Project, Targets
@@ -29,7 +29,6 @@ PROJECTS = Path(__file__).parents[2] / "hls_projects"
 NAMES = ("vae_l1", "vicreg_l1", "regions_brevitas", "jets_qkeras")
 CLOCKS_MHZ = (40, 80, 120, 160, 200, 240, 320, 360)
 PART = {Family.XCUP: "xcvu13p-flga2577-2-e", Family.XC7: "xc7vx690t-ffg1927-2"}
-ALGORITHMS = 8
 OPTIONS = ("", "-dff", "-widemux 5", "-nosrl", "-nowidelut", "-nocarry")
 TABLES = ("clocks", "mapping", "placing", "options")
 
@@ -77,7 +76,7 @@ class Bench:
         for name in self.names:
             project, (design, _) = self.project(name), self.core(name)
             folder = self.cache / name / "trigger"
-            trigger = write_trigger(project, self.program(name), design, ALGORITHMS, folder)
+            trigger = trigger_block(project, self.program(name), design, folder)
             for block in (Block.of(design), trigger):
                 for family in Family:
                     start = time.monotonic()
