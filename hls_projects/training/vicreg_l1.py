@@ -9,7 +9,8 @@ at no more than 50 ns at 200 MHz, the trigger's two clocks behind the core inclu
 mean AUC on zero-bias crossings 150 000 to 199 999 and the first half of each signal. None of these is trained on; the
 figures of the training are those of the last 100 000 crossings and of all signal events.
 
-On one thread, runs differ by at most the last bit of some learnt widths, and gave one integer program each time.
+On one thread, four runs gave one integer program; some learnt widths differed in their last bit, which is not rounded
+away for certain.
 """
 
 from __future__ import annotations
