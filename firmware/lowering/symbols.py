@@ -151,11 +151,12 @@ def matmul(values: Symbols, matrix: FloatArray) -> Symbols:
 
 
 def added(terms: Sequence[Symbols]) -> Symbols:
-    """The exact sum of arrays of symbols, at least one."""
-    total = terms[0]
-    for term in terms[1:]:
-        total = atomic(total + term, COEFFICIENT_BITS)
-    return total
+    """The exact sum of arrays of symbols, at least one, as a tree of the fewest levels: neighbours first."""
+    rest = list(terms)
+    while len(rest) > 1:
+        pairs = [atomic(a + b, COEFFICIENT_BITS) for a, b in zip(rest[::2], rest[1::2], strict=False)]
+        rest = pairs + rest[2 * len(pairs) :]
+    return rest[0]
 
 
 def add_constants(values: Symbols, constants: FloatArray | float) -> Symbols:

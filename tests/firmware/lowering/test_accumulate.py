@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from trigforge.firmware.circuit import Sum
 from trigforge.firmware.lowering.accumulate import products_summed, summed
 from trigforge.firmware.lowering.layer import Loss
-from trigforge.firmware.lowering.symbols import constant_fraction, type_symbols
+from trigforge.firmware.lowering.symbols import added, constant_fraction, type_symbols
 from trigforge.firmware.program import trace_program
 from trigforge.fixed import FixedType, IntArray
 
@@ -65,3 +66,21 @@ def test_sums_of_terms_equal_the_loop(kind: FixedType, kinds: list[FixedType], s
     terms = [words[:, i] << (fraction - k.fraction) for i, k in enumerate(kinds)]
     expected = loop(terms, fraction, np.zeros(200, dtype=np.int64), kind)
     assert_array_equal(program.to_float(program(words))[:, 0], kind.to_float(expected))
+
+
+@given(st.integers(1, 24), st.integers(0, 2**32))
+@settings(max_examples=40)
+def test_a_sum_of_terms_is_as_shallow_as_its_number_allows(count: int, seed: int) -> None:
+    """alkaid cannot merge products of words with their sum, so every addition is one that `added` made."""
+    kinds = [FixedType(signed=True, width=4, integer=4)] * (2 * count)
+    symbols = type_symbols(kinds)
+    total = added([symbols[i : i + 1] * symbols[i + 1 : i + 2] for i in range(0, 2 * count, 2)])
+    program = trace_program(symbols, total, kinds)
+    words = np.random.default_rng(seed).integers(-8, 8, (100, 2 * count))
+    assert_array_equal(program(words)[:, 0], (words[:, ::2] * words[:, 1::2]).sum(axis=1))
+    depths: list[int] = []
+    for node_ in program.circuit.nodes:
+        operation = node_.operation
+        below = max((depths[term.source] for term in operation.terms), default=0) if isinstance(operation, Sum) else 0
+        depths.append(below + isinstance(operation, Sum))
+    assert max(depths) == (count - 1).bit_length()
