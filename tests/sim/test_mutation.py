@@ -17,14 +17,17 @@ from trigforge.firmware.evaluate import evaluate
 from trigforge.firmware.project import Language, Targets
 from trigforge.firmware.rtl import write_rtl
 from trigforge.firmware.rtl.core import read_pipeline
+from trigforge.sim.bounds.reach import node_values
 from trigforge.sim.cosim import Simulator, compare, find_simulator, make_vectors, simulate
 from trigforge.sim.mutation.campaign import Campaign, Core, Effort, prepare, run_campaign
 from trigforge.sim.mutation.faults import Kind, core_faults
 from trigforge.sim.mutation.flat import flatten
 from trigforge.sim.mutation.netlist import read_netlist
+from trigforge.sim.mutation.proofs import seek_local_proof
 from trigforge.sim.mutation.report import MutationReport, Outcome, Result
 from trigforge.sim.mutation.run import judge_mutants, open_bench
 from trigforge.sim.mutation.schemata import GOOD, TARGET, Change, Fault, instrument, mutate, original
+from trigforge.sim.mutation.windows import windows_of
 
 SLOW = Targets(clock_ns=4.0, latency_budget_ns=900.0)
 
@@ -188,6 +191,29 @@ def test_what_the_vectors_do_not_catch_is_proved_or_found(core: Core, hidden: Ca
     assert rare.caught_by == ("words",)
     assert rare.first is not None
     assert core.program(np.array([rare.vector]))[0, rare.first.element] == rare.first.expected != rare.first.got
+
+
+def test_windows_prove_nothing_that_an_event_refutes(
+    core: Core, hidden: Campaign, report: MutationReport, tmp_path: Path
+) -> None:
+    faults, netlist = core_faults(core.design, 54, 1), read_netlist(core.design)
+    caught = [m for m in report.mutants if m.first is not None and m.stage.startswith("stage")]
+    tried = 0
+    for m in caught[::12]:
+        fault = faults[m.number - 1]
+        windows = list(windows_of(netlist, hidden.flat, fault, hidden.narrow.interval))
+        tried += len(windows)
+        assert seek_local_proof(core.design, hidden.flat, fault, windows, tmp_path / str(m.number), 30.0) is None, m
+    assert tried >= 5
+
+
+def test_intervals_of_nodes_hold_for_events_that_were_not_asked_about(core: Core, hidden: Campaign) -> None:
+    words = np.random.default_rng(8).integers(core.low, core.high + 1, (3000, len(core.low)))
+    circuit = hidden.flat.circuit
+    nodes = list(range(0, len(circuit.nodes), 4))
+    for node, values in zip(nodes, node_values(circuit, words, core.program.inputs, nodes), strict=True):
+        low, high = hidden.narrow.interval(node)
+        assert low <= values.min() <= values.max() <= high
 
 
 def test_an_original_that_fails_stops_the_campaign(core: Core, hidden: Campaign) -> None:
