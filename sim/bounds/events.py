@@ -9,9 +9,10 @@ import numpy as np
 from trigforge.firmware.circuit import Circuit, Input, Term, operands, renumbered
 from trigforge.firmware.evaluate import evaluate
 from trigforge.fixed import IntArray
+from trigforge.sim.bounds.analysis import Analysis
 from trigforge.sim.bounds.dual import Floats
 from trigforge.sim.bounds.network import Problem
-from trigforge.sim.bounds.reach import Analysis, node_values
+from trigforge.sim.bounds.reach import node_values
 
 
 @dataclass(frozen=True, slots=True, eq=False)

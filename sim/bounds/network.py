@@ -7,7 +7,8 @@ from fractions import Fraction
 from math import gcd
 
 from trigforge.firmware.circuit import Circuit, Lookup, Mux, Product, Relu, Sum, Wrap
-from trigforge.sim.bounds.reach import Analysis, Form, limit_of
+from trigforge.sim.bounds.analysis import Analysis
+from trigforge.sim.bounds.reach import Form, limit_of
 
 
 @dataclass(frozen=True, slots=True)

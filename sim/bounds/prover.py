@@ -10,11 +10,12 @@ import numpy as np
 
 from trigforge.firmware.circuit import Circuit
 from trigforge.fixed import FixedType, IntArray
+from trigforge.sim.bounds.analysis import Analysis, analyse
 from trigforge.sim.bounds.decide import Limits, Never, Region, Seen, decide
 from trigforge.sim.bounds.dual import Floats
 from trigforge.sim.bounds.events import events_of
 from trigforge.sim.bounds.network import network_of
-from trigforge.sim.bounds.reach import Analysis, Reach, analyse
+from trigforge.sim.bounds.reach import Reach
 from trigforge.sim.bounds.tighten import Proved, box_of, tighten
 
 LOOK_EVERY: Final = 4

@@ -14,7 +14,8 @@ from trigforge.firmware.circuit import Circuit, Format, Input, Lookup, Mux, Node
 from trigforge.firmware.native.translate import with_outputs
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
-from trigforge.sim.bounds.reach import Limit, Reach, limit_of, node_values, reachable
+from trigforge.sim.bounds.analysis import reachable
+from trigforge.sim.bounds.reach import Limit, Reach, limit_of, node_values
 
 GROUPS = ("input", "output", "saturation", "relu", "mux", "flag", "wrap", "table", "threshold", "node")
 """The classes of bins: rise and fall of input bits; 0, 1, rise and fall of output bits; saturations low, inside and

@@ -11,12 +11,13 @@ from tests.firmware.random_programs import random_program, random_words
 from trigforge.firmware.evaluate import evaluate
 from trigforge.firmware.program import IntegerProgram, trace_program
 from trigforge.fixed import FixedType, IntArray
+from trigforge.sim.bounds.analysis import analyse
 from trigforge.sim.bounds.decide import Limits, Region, decide
 from trigforge.sim.bounds.dual import Infeasible, Optimum, Solver
 from trigforge.sim.bounds.events import cone_of
 from trigforge.sim.bounds.network import network_of
 from trigforge.sim.bounds.prover import Prover
-from trigforge.sim.bounds.reach import analyse, node_values
+from trigforge.sim.bounds.reach import node_values
 from trigforge.sim.bounds.relax import Row, propagate, rows
 from trigforge.sim.coverage import Bins, bins_of, coverage, settle
 
@@ -93,21 +94,36 @@ def test_no_event_contradicts_what_is_known_of_random_programs(seed: int) -> Non
         assert reach.values is None or np.isin(own, reach.values).all()
 
 
+def require_rows(program: IntegerProgram, words: IntArray) -> set[str]:
+    """Every line of every rule holds for every event; the rules that there are."""
+    network = network_of(analyse(program.circuit, program.inputs, *limits_of(program)))
+    wanted = sorted({variable.node for variable in network.variables})
+    found = node_values(program.circuit, words, program.inputs, wanted)
+    values = dict(zip(wanted, (own.astype(object) for own in found), strict=True))
+    rules = set()
+    for term in program.circuit.outputs:
+        problem = network.about(term.source)
+        bounds = propagate(problem, {})
+        assert bounds is not None
+        mantissas = [values[variable.node] for variable in problem.variables]
+        for row in rows(problem, bounds, {}):
+            rule = problem.variables[row.owner].rule
+            operand = sum(factor * mantissas[k] for k, factor in rule.operand.terms)
+            assert np.max(row.weight * operand + row.factor * mantissas[row.owner]) <= row.limit, (rule, row)
+            rules.add(type(rule).__name__)
+    return rules
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_every_row_holds_for_every_event(seed: int) -> None:
     program = layered(seed)
-    words = all_words(program)
-    values = values_of(program, words)
-    network = network_of(analyse(program.circuit, program.inputs, *limits_of(program)))
-    problem = network.about(len(program.circuit.nodes) - 1)
-    bounds = propagate(problem, {})
-    assert bounds is not None
-    mantissas = np.stack([values[v.node] for v in problem.variables]).astype(object)
-    for row in rows(problem, bounds, {}):
-        rule = problem.variables[row.owner].rule
-        assert rule is not None
-        operand = sum(factor * mantissas[k] for k, factor in rule.operand.terms)
-        assert np.max(row.weight * operand + row.factor * mantissas[row.owner]) <= row.limit, (rule, row)
+    assert require_rows(program, all_words(program)) == {"Floor", "Clip", "Square"}
+
+
+def test_rows_hold_for_programs_of_all_operations() -> None:
+    programs = [random_program(seed) for seed in range(30)]
+    rules = [require_rows(program, random_words(program, 500, 3)) for program in programs]
+    assert set().union(*rules) >= {"Floor", "Clip", "Table"}
 
 
 def test_any_multipliers_prove_a_bound_that_holds() -> None:

@@ -14,7 +14,8 @@ from trigforge.errors import CheckError, InputError
 from trigforge.firmware.circuit import Lookup, Relu
 from trigforge.firmware.program import IntegerProgram, trace_program
 from trigforge.fixed import FixedType, IntArray
-from trigforge.sim.bounds.reach import node_values, reachable
+from trigforge.sim.bounds.analysis import reachable
+from trigforge.sim.bounds.reach import node_values
 from trigforge.sim.coverage.measure import Coverage, coverage, measure
 from trigforge.sim.coverage.points import Bins, BitBins, Cells, bins_of
 from trigforge.sim.coverage.search import Effort, close
