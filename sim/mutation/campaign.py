@@ -67,7 +67,7 @@ class Effort:
     """Most time for each part of a core that is tried."""
     window_seconds: float = 20.0
     """Most time for each window on a faulty operation."""
-    limits: Limits = field(default_factory=lambda: Limits(branches=60, seconds=20.0))
+    limits: Limits = field(default_factory=lambda: Limits(branches=60, seconds=8.0))
     """Of each question for a value of a node."""
 
 
@@ -111,10 +111,13 @@ class Campaign:
 
     def _proved_in_windows(self, number: int) -> Result | None:
         core, fault = self.core, self.faults[number - 1]
-        windows = windows_of(self.netlist, self.flat, fault, self.narrow.interval)
         folder, seconds = self.folder / str(number), self.effort.window_seconds
-        answer = seek_local_proof(core.design, self.flat, fault, windows, folder, seconds)
-        return None if answer is None else self._result(number, Outcome.EQUIVALENT, proof=answer.statement)
+        for interval in (self.flat.prover.interval, self.narrow.interval):  # what is known already, then what can be
+            windows = windows_of(self.netlist, self.flat, fault, interval)
+            answer = seek_local_proof(core.design, self.flat, fault, windows, folder, seconds)
+            if answer is not None:
+                return self._result(number, Outcome.EQUIVALENT, proof=answer.statement)
+        return None
 
     def _proved(self, number: int, parts: Sequence[Part]) -> Result | None:
         core = self.core

@@ -12,7 +12,7 @@ from trigforge.sim.bounds.decide import Limits, Region
 from trigforge.sim.bounds.events import cone_of
 from trigforge.sim.bounds.prover import Prover
 
-STEPS: Final = 8
+STEPS: Final = 6
 """Most questions about either end of a node."""
 
 
