@@ -186,20 +186,20 @@ class Analysis:
             case Relu(source) if known[source].low >= 0:
                 return forms[source]
             case Mux() as op:
-                limit, side = limit_of(self.circuit, op, known), self.side(op)
-                if limit is not None and (
-                    known[limit.source].high <= limit.bound if limit.upper else known[limit.source].low >= limit.bound
-                ):
-                    return forms[limit.source]
-                return (
-                    None
-                    if side is None
-                    else forms[op.when_set]
-                    if side
-                    else forms[op.when_clear].times(Fraction(2) ** op.shift)
-                )
+                return self.passed(op)
             case _:
                 return None
+
+    def passed(self, op: Mux) -> Form | None:
+        """What a choice always passes; None if that depends."""
+        limit, side = limit_of(self.circuit, op, self.known), self.side(op)
+        if limit is not None:
+            own = self.known[limit.source]
+            if own.high <= limit.bound if limit.upper else own.low >= limit.bound:
+                return self.forms[limit.source]
+        if side is None:
+            return None
+        return self.forms[op.when_set] if side else self.forms[op.when_clear].times(Fraction(2) ** op.shift)
 
     def side(self, op: Mux) -> bool | None:
         """Whether a choice always passes what it passes when its selector's sign is set, or never; None if neither."""
