@@ -108,7 +108,7 @@ REFUSED = {
     "a word differs": (
         {},
         {"mismatches": 1},
-        "program_vs_rtl must agree on every word, but 1 of 3220 differ",
+        "program_vs_rtl must agree on every word, but 1 of 3221 differ",
     ),
     "a level is missing": ({}, None, "must hold the levels program_vs_rtl, but does not"),
 }
