@@ -1,48 +1,39 @@
-"""`Recipe`: everything that decides a training, as a TOML file."""
+"""`Recipe`: everything that decides a training, as one TOML file, or as one Python file with a network of its own."""
 
 from __future__ import annotations
 
+import runpy
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, Final
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny, ValidatorFunctionWrapHandler, field_validator
 
 from trigforge.errors import InputError
+from trigforge.models.architectures import AnyArchitecture, Architecture
+from trigforge.models.settings import Decorrelation, Pruning, Quantisation, Training
 from trigforge.value import Value
 
-
-class Quantisation(Value):
-    """Initial bit widths and the pressure on them; HGQ then learns a width for every weight and activation.
-
-    EBOPs (effective bit operations, arXiv:2405.00645) are the cost term, weighted with `beta`, which rises
-    log-linearly from `beta_start` to `beta_end` over the epochs after `warmup` (a fraction of all epochs).
-    """
-
-    weight_bits: int = Field(default=6, ge=1, le=16)
-    activation_fraction: int = Field(default=4, ge=0, le=12)
-    activation_integer: int = Field(default=4, ge=1, le=12)
-    beta_start: float = Field(default=1e-7, gt=0)
-    beta_end: float = Field(default=1e-5, gt=0)
-    warmup: float = Field(default=0.2, ge=0, lt=1)
+PYTHON_NAME: Final = "RECIPE"
+"""What a Python recipe calls its `Recipe`."""
 
 
 class Recipe(Value):
-    """A variational autoencoder whose encoder and Σµ² score go to firmware (arXiv:2108.03986)."""
+    """A network, how it is trained, how it is quantised."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    hidden: tuple[int, ...] = Field(default=(32, 16), min_length=1)
-    latent: int = Field(default=3, ge=1, le=64)
-    kl_weight: float = Field(default=0.5, gt=0, lt=1)
-    reconstruct: tuple[str, ...] = Field(default=("pt",), min_length=1)
-    """The fields that the decoder must reproduce. All are read; angles alone carry no anomaly but much variance."""
-    max_importance: float = Field(default=100.0, gt=0)
-    """Most that a rare word may count in the reconstruction error."""
-    epochs: int = Field(default=60, ge=1)
-    batch: int = Field(default=2048, ge=1)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    validation: float = Field(default=0.1, gt=0, lt=0.5)
-    seed: int = Field(default=1, ge=0)
+    name: str = Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
+    title: str = ""
+    """The network in a few words, for tables."""
+    architecture: SerializeAsAny[AnyArchitecture]
+    training: Training = Training()
     quantisation: Quantisation = Quantisation()
+    pruning: Pruning = Pruning()
+    decorrelation: Decorrelation = Decorrelation()
+
+    @field_validator("architecture", mode="wrap")
+    @classmethod
+    def _own_networks_are_welcome(cls, given: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        return given if isinstance(given, Architecture) else check(given)
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -52,10 +43,20 @@ def shipped_recipes() -> tuple[str, ...]:
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe in the file `name`, or the shipped recipe of that name."""
+    """The recipe in the TOML or Python file `name`, or the shipped recipe of that name."""
     if name in shipped_recipes():
         return Recipe.load(Path(str(files("trigforge.models") / "recipes" / f"{name}.toml")))
     path = Path(name)
     if not path.is_file():
-        raise InputError(f"recipe must be a TOML file or one of {', '.join(shipped_recipes())}, not {name!r}")
-    return Recipe.load(path)
+        raise InputError(f"recipe must be a TOML or Python file or one of {', '.join(shipped_recipes())}, not {name!r}")
+    return _from_python(path) if path.suffix == ".py" else Recipe.load(path)
+
+
+def _from_python(path: Path) -> Recipe:
+    try:
+        found = runpy.run_path(str(path)).get(PYTHON_NAME)
+    except Exception as error:
+        raise InputError(f"{path} must run as Python, but raises {type(error).__name__}: {error}") from error
+    if not isinstance(found, Recipe):
+        raise InputError(f"{path} must set {PYTHON_NAME} to a trigforge.models.Recipe, not {type(found).__name__}")
+    return found

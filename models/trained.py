@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from trigforge.contract import InputContract
 from trigforge.errors import InputError
-from trigforge.models.recipe import Recipe
+from trigforge.models.architectures import normalised
 from trigforge.value import Value
 
 MODEL_FILE = "model.keras"
@@ -20,18 +20,50 @@ CONTRACT_FILE = "contract.json"
 RECORD_FILE = "training.json"
 
 
-class TrainingRecord(Value):
-    """How a model came about: recipe, loss per epoch, size and cost."""
+class Epoch(Value):
+    """One epoch of a phase; losses without the price of bits."""
 
-    recipe: Recipe
+    phase: str
+    epoch: int
+    loss: float
+    validation_loss: float
+    ebops: int
+    beta: float
+    merit: float | None = None
+    """What the training is after, higher is better; None where nothing measured it."""
+    seconds: float
+
+    def __str__(self) -> str:
+        merit = "" if self.merit is None else f", merit {self.merit:.4g}"
+        return f"{self.phase} {self.epoch}: loss {self.loss:.3f}, EBOPs {self.ebops}{merit}"
+
+
+class TrainingRecord(Value):
+    """How a model came about: recipe, every epoch, size and cost."""
+
+    recipe: str
+    title: str = ""
+    network: str
+    settings: dict[str, Any]
+    """The recipe, key by key."""
     framework: str
     events: int
     parameters: int
     ebops: int
-    loss: tuple[float, ...]
-    validation_loss: tuple[float, ...]
-    ebops_history: tuple[float, ...]
+    epochs: tuple[Epoch, ...]
+    chosen: int
+    """Index of the epoch whose weights the model has."""
     model_digest: str = ""
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Names of the phases, in order."""
+        return tuple(dict.fromkeys(epoch.phase for epoch in self.epochs))
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all epochs."""
+        return sum(epoch.seconds for epoch in self.epochs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +76,9 @@ class TrainedModel:
 
     def __call__(self, words: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The trainer's own scores (n, outputs) of words (n, words)."""
-        contract = self.contract
-        values = contract.model_input.to_float(contract.normalise(words)).astype(np.float32)
-        return np.asarray(self.keras.predict(values, batch_size=16384, verbose=0), dtype=np.float64).reshape(
-            len(values), -1
-        )
+        values = normalised(self.contract, np.asarray(words))
+        scores = np.asarray(self.keras.predict(values, batch_size=16384, verbose=0), dtype=np.float64)
+        return scores.reshape(len(values), -1)
 
     def save(self, folder: Path) -> None:
         """Write the model, its contract and its record; the record comes last and names the model's digest."""

@@ -18,9 +18,12 @@ import pytest
 
 RECIPE = """
 name = "small"
+[architecture]
+kind = "vae"
 hidden = [6]
 latent = 2
 kl_weight = 0.05
+[training]
 epochs = 4
 batch = 256
 [quantisation]
@@ -256,7 +259,7 @@ def test_ctrl_c_keeps_finished_stages(workshop: Workshop, tmp_path: Path) -> Non
     recipe = tmp_path / "long.toml"
     recipe.write_text(RECIPE.replace("epochs = 4", "epochs = 4000"))
     where = ("--out", str(run), "--projects", str(tmp_path / "projects"))
-    command = [sys.executable, "-m", "trigforge", "train", *where, *workshop.config, "--recipe", str(recipe)]
+    command = [sys.executable, "-m", "trigforge", "build", *where, *workshop.config, "--recipe", str(recipe)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert "config" in process.stderr.readline()

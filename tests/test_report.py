@@ -23,8 +23,7 @@ from trigforge.config import RateConfig, RunConfig
 from trigforge.firmware.project import Axis, Links, Trigger
 from trigforge.firmware.synthesis import Resources
 from trigforge.models.metrics import baseline_scores, efficiency, roc, threshold_at_fpr
-from trigforge.models.recipe import Recipe
-from trigforge.models.trained import TrainingRecord
+from trigforge.models.trained import Epoch, TrainingRecord
 from trigforge.notation import bandwidth, count, number, percent, rate, with_error
 from trigforge.plots import PLOTS, figures, render, save_plots
 from trigforge.plots.style import title_of
@@ -87,14 +86,27 @@ def training_record() -> TrainingRecord:
     epochs = np.arange(60)
     loss = 2.1 * np.exp(-epochs / 6) + 1.3
     return TrainingRecord(
-        recipe=Recipe(name="vae_l1"),
+        recipe="vae_l1",
+        title="DNN VAE, Σµ²",
+        network="32-16-3",
+        settings={},
         framework="Keras 3.12, HGQ2 0.2.0",
         events=100_000,
         parameters=2419,
         ebops=11873,
-        loss=tuple(loss.tolist()),
-        validation_loss=tuple((loss * 1.02 + 0.01 * np.sin(epochs)).tolist()),
-        ebops_history=tuple((9e4 * np.exp(-epochs / 20) + 1e4).tolist()),
+        epochs=tuple(
+            Epoch(
+                phase="vae",
+                epoch=i + 1,
+                loss=loss[i],
+                validation_loss=loss[i] * 1.02 + 0.01 * np.sin(i),
+                ebops=int(9e4 * np.exp(-i / 20) + 1e4),
+                beta=1e-6,
+                seconds=4.0,
+            )
+            for i in epochs
+        ),
+        chosen=59,
         model_digest="cd" * 32,
     )
 

@@ -1,7 +1,7 @@
 """Keras 3 layers and quantisers that hls4ml 1.3 does not read, or reads wrongly.
 
 Importing this module registers the handlers through hls4ml's extension API, and in its place what is wrong in hls4ml's
-type inference of quantisers and outputs and in its fusion of BatchNormalization.
+type inference of quantisers and outputs and in its fusion of BatchNormalization and of quantisers.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from hls4ml.converters.keras_v3.hgq2.multi_head_attention import (
     QMultiHeadAttentionHandler,
 )
 from hls4ml.converters.keras_v3.merge import MergeHandler
-from hls4ml.model.layers import DepthwiseConv1D, DepthwiseConv2D
+from hls4ml.model.layers import DepthwiseConv1D, DepthwiseConv2D, Input, Reshape, Transpose
 from hls4ml.model.optimizer.passes import bit_exact
 from hls4ml.model.optimizer.passes.bn_fuse import FuseBatchNormalization
-from hls4ml.model.optimizer.passes.hgq_proxy_model import FixedPointQuantizer
+from hls4ml.model.optimizer.passes.hgq_proxy_model import FixedPointQuantizer, FuseFixedPointQuantizer
 
 from trigforge.errors import ExactnessError
 
@@ -160,6 +160,23 @@ def _fuses(fusion: Any, node: Any) -> bool:
     return not isinstance(before, DepthwiseConv1D | DepthwiseConv2D) and before.outputs[0] not in node.model.outputs
 
 
+def _joins(fusion: Any, node: Any) -> bool:
+    """Whether hls4ml gives a quantiser's type to the layer before it; not through a reshape of an input read twice.
+
+    The input's own type would stay unknown, which hls4ml refuses.
+    """
+    if not JOINS(fusion, node):
+        return False
+    before = node.get_input_node()
+    while isinstance(before, Reshape | Transpose):
+        before = before.get_input_node()
+        if isinstance(before, Input) and len(bit_exact.get_output_layers(before)) > 1:
+            return False
+    return True
+
+
+JOINS = FuseFixedPointQuantizer.match
+FuseFixedPointQuantizer.match = _joins
 FUSES = FuseBatchNormalization.match
 FuseBatchNormalization.match = _fuses
 REQUESTED = bit_exact.requested_kif

@@ -19,6 +19,7 @@ from trigforge.cli_compare import compare
 from trigforge.cli_emulate import emulate
 from trigforge.cli_patterns import patterns, testbench
 from trigforge.cli_samples import JSON, generate, import_file, print_json
+from trigforge.cli_train import train
 from trigforge.cli_validate import validate
 from trigforge.errors import CheckError, InputError
 from trigforge.ui import Reporter
@@ -139,7 +140,7 @@ app.add_command(compare)
 app.add_command(bench)
 app.add_command(patterns)
 app.add_command(testbench)
-_stages(app, "train", "Train the recipe's model, quantised, on background only.", "model")
+app.add_command(train)
 _stages(app, "rates", "Count the trigger menu, the anomaly seed included.", "rates")
 _stages(app, "tla", "Write the trigger-level stream and account for rates and bytes.", "streams")
 _stages(app, "search", "Fit the dijet mass spectrum of the trigger-level stream.", "search")

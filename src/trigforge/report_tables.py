@@ -115,15 +115,15 @@ def _area(curve: Roc) -> str:
 
 
 def _training(results: Results) -> Table:
-    record, recipe = results.training, results.training.recipe
+    record, last = results.training, results.training.epochs[-1]
     rows = (
-        ("recipe", recipe.name),
-        ("network", " – ".join(str(n) for n in (*recipe.hidden, recipe.latent))),
+        ("recipe", record.recipe),
+        ("network", record.network),
         ("framework", record.framework),
         ("training events", count(record.events)),
         ("parameters", count(record.parameters)),
         ("EBOPs", count(record.ebops)),
-        ("final loss (training, validation)", f"{number(record.loss[-1], 4)}, {number(record.validation_loss[-1], 4)}"),
+        ("final loss (training, validation)", f"{number(last.loss, 4)}, {number(last.validation_loss, 4)}"),
     )
     return Table(("model", ""), rows)
 

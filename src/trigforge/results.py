@@ -90,7 +90,7 @@ class Results(Value):
         return {
             "events": {name: sample.events for name, sample in self.samples.items()},
             "model": {
-                "name": self.training.recipe.name,
+                "name": self.training.recipe,
                 "auc": {r.name: r.auc.model_dump() for r in performance.rocs},
                 "tpr_at_fpr": {
                     "fpr": performance.fpr,

@@ -10,11 +10,12 @@ from typing import Final
 import awkward as ak
 import numpy as np
 
-from trigforge.contract import InputContract, OutOfRange
+from trigforge.contract import InputContract, OutOfRange, level1_contract
 from trigforge.events import read_events
 from trigforge.firmware.emulator import compile_emulator
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
+from trigforge.models.architectures import Background
 from trigforge.models.metrics import FloatArray
 from trigforge.pipeline import Run
 from trigforge.sim.collisions import ENHANCED_BIAS, ZERO_BIAS, Sample
@@ -51,6 +52,15 @@ def signal_names(run: Run) -> list[str]:
 def encode(contract: InputContract, events: ak.Array) -> IntArray:
     """Hardware words (n, words) of events; simulated objects already saturate, so nothing may be out of range."""
     return contract.encode(events, OutOfRange.REFUSE)
+
+
+def level1_background(events: ak.Array) -> Background:
+    """Events that train a network: words of a Level-1 contract whose normaliser is fitted to them, weights, pile-up."""
+    contract = level1_contract()
+    words = encode(contract, events)
+    weights = ak.to_numpy(events["weight"]).astype(np.float64)
+    quantities = {"nPU": ak.to_numpy(events["nPU"]).astype(np.float64)}
+    return Background(contract.fit_normaliser(words, weights), words, weights, quantities)
 
 
 @dataclass(frozen=True, slots=True)

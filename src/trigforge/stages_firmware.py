@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-import awkward as ak
 import numpy as np
 
-from trigforge.contract import InputContract, level1_contract
+from trigforge.contract import InputContract
 from trigforge.conversion import REPORT_FILE, ConvertedModel, examine
 from trigforge.errors import InputError
 from trigforge.events.files import PART
@@ -43,6 +42,7 @@ from trigforge.samples import (
     BACKGROUND,
     TRAINING,
     encode,
+    level1_background,
     load_program,
     read_sample,
     run_samples,
@@ -92,14 +92,11 @@ def samples_are_there(run: Run) -> bool:
 def make_model(run: Run, update: Update) -> str:
     """Train on zero bias."""
     recipe = find_recipe(run.config.project.recipe)
-    events = read_sample(run, TRAINING)
-    words = encode(level1_contract(), events)
-    weights = ak.to_numpy(events["weight"]).astype(np.float64)
-    contract = level1_contract().fit_normaliser(words, weights)
-    trained = train(recipe, contract, words, weights, update)
+    background = level1_background(read_sample(run, TRAINING))
+    trained = train(recipe, background, update, folder=run.path("model"), replace=True).model
     trained.save(run.path("model"))
     record = trained.record
-    return f"{recipe.name}: {record.parameters} parameters, {record.ebops} EBOPs, loss {record.loss[-1]:.3f}"
+    return f"{recipe.name}: {record.parameters} parameters, {record.ebops} EBOPs, loss {record.epochs[-1].loss:.3f}"
 
 
 def make_program(run: Run, update: Update) -> str:

@@ -72,8 +72,10 @@ def _keys_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[s
         if isinstance(step, str) and isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(step)
             current = field.annotation if field else None
-            arguments = getattr(current, "__args__", ())
-            current = next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), current)
+            members = [a for a in getattr(current, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
+            current = members[0] if len(members) == 1 else members or current
+        elif isinstance(current, list):  # a union, told apart by a field whose only value is the step
+            current = next((m for m in current if any(f.default == step for f in m.model_fields.values())), None)
     return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
 
 

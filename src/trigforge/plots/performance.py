@@ -86,19 +86,23 @@ def training_plot(results: Results) -> Figure:
     record = results.training
     figure = new_figure(5.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    series = ((record.loss, "training loss", 0), (record.validation_loss, "validation loss", 1))
-    for values, name, i in series:
-        upper.plot(np.arange(1, len(values) + 1), values, color=PALETTE[i], linestyle=LINES[i], label=name)
+    steps = np.arange(1, len(record.epochs) + 1)
+    losses = {"training loss": "loss", "validation loss": "validation_loss"}
+    for (title, name), color, style in zip(losses.items(), PALETTE, LINES, strict=False):
+        for i, phase in enumerate(record.phases):  # each has a loss of its own
+            here = [epoch.phase == phase for epoch in record.epochs]
+            values = [getattr(epoch, name) for epoch in record.epochs if epoch.phase == phase]
+            upper.plot(steps[here], values, color=color, linestyle=style, label=title if i == 0 else None)
     upper.set_ylabel("loss per event")
-    history = record.ebops_history
-    lower.plot(np.arange(1, len(history) + 1), history, color=PALETTE[3], label="EBOPs during training")
+    history = [epoch.ebops for epoch in record.epochs]
+    lower.plot(steps, history, color=PALETTE[3], label="EBOPs during training")
     lower.axhline(record.ebops, color=MUTED, linestyle=LINES[2], linewidth=1.2, label=f"final: {record.ebops} EBOPs")
     lower.set_yscale("log")
     lower.set_ylabel("EBOPs")
     lower.set_xlabel("epoch")
-    lower.set_xlim(0.5, max(len(record.loss), len(history), 1) + 0.5)
+    lower.set_xlim(0.5, len(history) + 0.5)
     lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    label(upper, results, plain(f"recipe {record.recipe.name}, {record.framework}"))
+    label(upper, results, plain(f"recipe {record.recipe}, {record.framework}"))
     legend_below(figure, (upper, lower))
     return figure
 

@@ -81,3 +81,17 @@ def test_a_quantiser_that_hls4ml_drops_behind_a_reshape_is_refused(tmp_path: Pat
     source = convert_keras(keras.Model(words, outputs), conversion)
     with pytest.raises(ExactnessError, match=r"layer 'block' \(Reshape\): the quantiser after it must stand before it"):
         lower(source.graph, InputContract.of_type("dropped", 4, WORD))
+
+
+def test_an_input_is_read_as_it_is_and_reshaped(tmp_path: Path) -> None:
+    """hls4ml would give the uniform quantiser behind the reshape to it, and then lack the input's type."""
+    from hgq.layers import QConv1D, QDense
+
+    with scopes("SAT"):
+        words = keras.Input((12,), name="words")
+        line = QConv1D(2, 3, name="line")(keras.layers.Reshape((6, 2), name="pairs")(words))
+        deep = QDense(3, name="deep")(words)
+        outputs = keras.layers.Concatenate(name="both")([keras.layers.Flatten(name="flat")(line), deep])
+    model = keras.Model(words, QDense(2, name="scores")(outputs))
+    conversion = Conversion("twice", tmp_path / "twice", WORD)
+    check_exact(convert_keras(model, conversion), conversion, make_values(WORD, (12,)))

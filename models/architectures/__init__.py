@@ -1,0 +1,21 @@
+"""Architectures: what a recipe may name by its `kind`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from trigforge.models.architectures.autoencoder import ConvolutionalAutoencoder
+from trigforge.models.architectures.base import Architecture, Background, Design, Inputs, Phase, normalised
+from trigforge.models.architectures.compression import Compression
+from trigforge.models.architectures.one_class import OneClass
+from trigforge.models.architectures.vae import Vae
+from trigforge.models.architectures.vicreg import VicregVae
+
+AnyArchitecture = Annotated[
+    Compression | ConvolutionalAutoencoder | OneClass | Vae | VicregVae, Field(discriminator="kind")
+]
+"""What a TOML recipe may ask for, by `kind`; a Python recipe may bring an `Architecture` of its own."""
+
+__all__ = ["AnyArchitecture", "Architecture", "Background", "Design", "Inputs", "Phase", "normalised"]

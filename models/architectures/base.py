@@ -1,0 +1,108 @@
+"""`Architecture`: a kind of network, how it is built and trained."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trigforge.contract import InputContract
+from trigforge.fixed import IntArray
+from trigforge.value import Value
+
+if TYPE_CHECKING:
+    from trigforge.models.layers import Layers
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Events without signal: words (n, words), weights (n,), quantities (n,) to decorrelate a score of."""
+
+    contract: InputContract
+    words: IntArray
+    weights: npt.NDArray[np.float64]
+    quantities: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __getitem__(self, which: slice | IntArray) -> Background:
+        quantities = {name: values[which] for name, values in self.quantities.items()}
+        return Background(self.contract, self.words[which], self.weights[which], quantities)
+
+    @property
+    def values(self) -> Floats:
+        """What the network sees (n, words): the normalised words."""
+        return normalised(self.contract, self.words)
+
+    @property
+    def shares(self) -> Floats:
+        """Weights (n, 1) of mean 1."""
+        shares: npt.NDArray[np.float64] = self.weights / self.weights.mean()
+        return shares[:, None].astype(np.float32)
+
+
+def normalised(contract: InputContract, words: IntArray) -> Floats:
+    """The values (n, words) that a network sees of contract words (n, words)."""
+    values: npt.NDArray[np.float64] = contract.model_input.to_float(contract.normalise(words))
+    return values.astype(np.float32)
+
+
+Inputs = Callable[[Background, np.random.Generator], tuple[Floats, ...]]
+
+
+def values_and_shares(background: Background, rng: np.random.Generator) -> tuple[Floats, ...]:  # noqa: ARG001
+    """The inputs of most phases: values (n, words) and weights (n, 1)."""
+    return background.values, background.shares
+
+
+def _nothing() -> None:
+    """What most phases do before they begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of the training: a Keras model that adds its own losses, and the arrays that it is trained on.
+
+    `inputs` makes them from background events, anew for every epoch. `score` is a tensor of the model's graph, the
+    firmware's output for the first input, or None. `share` is the phase's share of all epochs.
+    """
+
+    name: str
+    model: Any
+    inputs: Inputs = values_and_shares
+    score: Any = None
+    share: float = 1.0
+    before: Callable[[], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A built network: what goes to firmware, from normalised words to its output, and how that is trained."""
+
+    firmware: Any
+    phases: tuple[Phase, ...]
+
+
+class Architecture(Value, ABC):
+    """A kind of network. Subclasses hold its shape and its loss, and have a field `kind` that names them."""
+
+    @abstractmethod
+    def design(self, layers: Layers, background: Background, seed: int) -> Design:
+        """The network for such background, built from `layers`, initial weights and sampling fixed by `seed`."""
+
+    @property
+    def scores(self) -> bool:
+        """Whether the firmware's output is one score, higher for what is rarer."""
+        return True
+
+    @property
+    @abstractmethod
+    def shape(self) -> str:
+        """The network in one line, such as `57-32-16-3`."""

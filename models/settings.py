@@ -1,0 +1,90 @@
+"""What every training is told, whatever the network: epochs, bit widths and their price, pruning, decorrelation."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field, model_validator
+
+from trigforge.fixed import Rounding
+from trigforge.value import Value
+
+
+class Arithmetic(StrEnum):
+    """Which layers a network is built from."""
+
+    LEARNT = "learnt"
+    """HGQ2: training learns a width for every weight and activation (arXiv:2405.00645)."""
+    FIXED = "fixed"
+    """The QKeras API: one width for all weights and one for all activations, as in arXiv:2006.10159."""
+    FLOAT = "float"
+    """Keras's own layers in single precision: the network that the others are compared with; no firmware."""
+
+
+class Quantisation(Value):
+    """Bit widths at the start, and the pressure on them; with learnt widths the training changes every one.
+
+    EBOPs (effective bit operations, arXiv:2405.00645) are the cost term, weighted with `beta`: it rises log-linearly
+    from `beta_start` to `beta_end` over the epochs after `warmup` (a fraction of all epochs), or, where the training
+    is given a number of LUTs, a PID controller sets it after the warm-up.
+    """
+
+    arithmetic: Arithmetic = Arithmetic.LEARNT
+    weight_bits: int = Field(default=6, ge=1, le=16)
+    weight_integer: int = Field(default=2, ge=0, le=8)
+    activation_fraction: int = Field(default=4, ge=0, le=12)
+    activation_integer: int = Field(default=4, ge=1, le=12)
+    activation_rounding: Rounding = Rounding.RND
+    """`TRN` rounds down, which needs no adder."""
+    beta_start: float = Field(default=1e-7, gt=0)
+    beta_end: float = Field(default=1e-5, gt=0)
+    warmup: float = Field(default=0.2, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _rounding_is_known(self) -> Quantisation:
+        if self.activation_rounding not in (Rounding.RND, Rounding.TRN, Rounding.RND_CONV):
+            raise ValueError(f"activation_rounding must be RND, RND_CONV or TRN, not {self.activation_rounding.value}")
+        return self
+
+
+class Pruning(Value):
+    """Weights of a neuron that are not 0 in the end: the depth of its adder tree.
+
+    Every neuron keeps its `fan_in` largest weights; how many falls from all to `fan_in` along a cubic curve between
+    the fractions `begin` and `end` of the epochs (arXiv:1710.01878).
+    """
+
+    fan_in: int | None = Field(default=None, ge=1)
+    begin: float = Field(default=0.0, ge=0, le=1)
+    end: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _curve_goes_forward(self) -> Pruning:
+        if self.end < self.begin:
+            raise ValueError(f"end must not be before begin, {self.begin:g}, but is {self.end:g}")
+        return self
+
+    def kept(self, inputs: int, done: float) -> int:
+        """Weights a neuron of so many inputs keeps when a fraction `done` of the training is over."""
+        if self.fan_in is None or self.fan_in >= inputs or done < self.begin:
+            return inputs
+        share = 1.0 if self.end == self.begin else min(1.0, (done - self.begin) / (self.end - self.begin))
+        return round(self.fan_in + (inputs - self.fan_in) * (1.0 - share) ** 3)
+
+
+class Decorrelation(Value):
+    """A penalty on what the score knows of a quantity: its distance correlation, weighted (arXiv:2001.05310)."""
+
+    against: str = ""
+    """A quantity of the training events, such as `nPU`; empty for none."""
+    weight: float = Field(default=1.0, gt=0)
+
+
+class Training(Value):
+    """How long, how fast, on what share of the events; the seed fixes weights, order, augmentation and sampling."""
+
+    epochs: int = Field(default=60, ge=1)
+    batch: int = Field(default=2048, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    validation: float = Field(default=0.1, gt=0, lt=0.5)
+    seed: int = Field(default=1, ge=0)

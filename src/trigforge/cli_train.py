@@ -1,0 +1,95 @@
+"""`trigforge train RECIPE`: a network, its front of physics against bits, its float twin, as a project folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from trigforge.cli_samples import JSON, print_json
+from trigforge.ui import Reporter
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder of the project.  [default: trained/RECIPE]")
+@click.option("--target-lut", type=click.IntRange(min=1), help="LUTs (Yosys, UltraScale+) that the model may have.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's.")
+@click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
+@click.option("--clock-ns", type=float, default=5.0, show_default=True)
+@click.option("--latency-ns", type=float, default=50.0, show_default=True, help="Budget from input to output port.")
+@click.option("--samples", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of samples.")
+@click.option("--no-float", is_flag=True, help="Do not train the floating-point twin.")
+@click.option("--fresh", is_flag=True, help="Start again where a training was interrupted or finished.")
+@JSON
+def train(recipe: str | None, out: Path | None, fresh: bool, as_json: bool, **options: Any) -> None:
+    """Train a RECIPE (a shipped one, a TOML or a Python file) on background; without one, list them.
+
+    The folder then holds a project: 'trigforge convert', 'verify' and 'synth' take it. An interrupted command goes on
+    where it was, to the same end.
+    """
+    from trigforge.locks import locked
+    from trigforge.models.recipe import find_recipe, shipped_recipes
+
+    if recipe is None:
+        _list([find_recipe(name) for name in shipped_recipes()], as_json)
+        return
+    chosen = find_recipe(recipe)
+    changes = {key: options[key] for key in ("epochs", "seed") if options[key] is not None}
+    chosen = chosen.model_copy(update={"training": chosen.training.model_copy(update=changes)})
+    folder = out or Path("trained") / chosen.name
+    with locked(folder):
+        if fresh:
+            _clear(folder)
+        _train(chosen, folder, as_json, options)
+
+
+def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) -> None:
+    from trigforge.training import FRONT_FILE, project_of, read_background, signal_words, train_float, train_project
+
+    reporter, samples = Reporter(), options["samples"]
+    project = project_of(recipe, options["clock_ns"], options["latency_ns"])
+    with reporter.stage("samples"):
+        background = read_background(samples)
+        signals = signal_words(samples, background.contract)
+    reporter.line(f"samples    {len(background)} events of background, signals {', '.join(signals) or 'none'}")
+    with reporter.stage("train") as update:
+        trained = train_project(recipe, background, signals, project, folder, options["target_lut"], update)
+    record = trained.model.record
+    chosen, epochs = record.epochs[record.chosen], len(record.epochs)
+    reporter.line(f"train      {record.seconds:.0f} s, epoch {record.chosen + 1} of {epochs}: {chosen}")
+    if not options["no_float"]:
+        with reporter.stage("float") as update:
+            twin = train_float(recipe, background, folder, update).record
+        reporter.line(f"float      {twin.seconds:.0f} s: {twin.epochs[-1]}")
+    if as_json:
+        front = [point.model_dump() for point, _ in trained.front]
+        print_json({"folder": str(folder), "training": record.model_dump(mode="json"), "front": front})
+    else:
+        reporter.line(f"{folder}, {len(trained.front)} models on the front, {folder / FRONT_FILE}")
+
+
+def _list(recipes: list[Any], as_json: bool) -> None:
+    if as_json:
+        print_json({recipe.name: recipe.model_dump(mode="json") for recipe in recipes})
+        return
+    table = Table("recipe", "", "network", "kind", box=None)
+    for recipe in recipes:
+        table.add_row(recipe.name, recipe.title, recipe.architecture.shape, recipe.architecture.kind)
+    Console().print(table)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier training left in a folder."""
+    from trigforge.models.checkpoint import CHECKPOINT_FILE
+    from trigforge.models.log import LOG_FILE, TENSORBOARD
+
+    for place in (folder, folder / "float"):
+        for name in (CHECKPOINT_FILE, LOG_FILE):
+            (place / name).unlink(missing_ok=True)
+        for name in (TENSORBOARD, "front"):
+            shutil.rmtree(place / name, ignore_errors=True)

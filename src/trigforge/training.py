@@ -1,0 +1,177 @@
+"""Training by itself: a recipe and samples in, a project folder out that converts, verifies and synthesises."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import awkward as ak
+import numpy as np
+
+from trigforge.contract import InputContract
+from trigforge.errors import InputError
+from trigforge.events import read_events
+from trigforge.firmware.frontends.conversion import Conversion
+from trigforge.firmware.frontends.keras3 import convert_keras
+from trigforge.firmware.lowering import lower
+from trigforge.firmware.network import Network, engine_program
+from trigforge.firmware.pipeline import choose_pipeline
+from trigforge.firmware.program import IntegerProgram
+from trigforge.firmware.project import Project
+from trigforge.firmware.rtl import write_rtl
+from trigforge.firmware.synthesis import estimate
+from trigforge.fixed import IntArray
+from trigforge.models.architectures import Background, normalised
+from trigforge.models.checkpoint import FrontPoint
+from trigforge.models.recipe import Recipe
+from trigforge.models.settings import Arithmetic, Pruning
+from trigforge.models.train import Aim, LutTarget, Report, Trained, train
+from trigforge.models.trained import CONTRACT_FILE, MODEL_FILE, TrainedModel
+from trigforge.samples import TRAINING, encode, level1_background
+from trigforge.sim.collisions.frozen import FROZEN, find_samples
+from trigforge.value import Value, write_atomic
+
+YOSYS_PER_ALKAID: Final = 1.45
+"""Yosys's LUTs for one of alkaid's: 1.33 to 1.48 for the reference projects (docs/synthesis.md)."""
+MERIT_FPR: Final = 1e-3
+"""Background efficiency at which the merit is taken."""
+FRONT_FILE: Final = "front.json"
+FLOAT_FOLDER: Final = "float"
+PROJECT_FILE: Final = "project.toml"
+
+
+class Front(Value):
+    """The epochs that no other beats in EBOPs and merit."""
+
+    merit: str
+    points: tuple[FrontPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """Signals that choose between epochs, and never train: the first half of each; the second half measures.
+
+    The merit is the mean over signals of the efficiency where `MERIT_FPR` of the held-out background passes.
+    """
+
+    contract: InputContract
+    background: IntArray
+    weights: Any
+    signals: Mapping[str, IntArray]
+
+    def __call__(self, firmware: Any) -> float:
+        """The merit of a Keras model from values to scores."""
+        scores = self._scores(firmware, self.background)
+        order = np.argsort(-scores, kind="stable")
+        passing = np.cumsum(self.weights[order]) <= MERIT_FPR * self.weights.sum()
+        cut = scores[order][np.count_nonzero(passing)]
+        return float(np.mean([(self._scores(firmware, words) > cut).mean() for words in self.signals.values()]))
+
+    def _scores(self, firmware: Any, words: IntArray) -> Any:
+        return firmware.predict(normalised(self.contract, words), batch_size=16384, verbose=0)[:, 0]
+
+
+def read_background(samples: Path | None) -> Background:
+    """The training sample of a folder, default the one that trigforge brings along."""
+    return level1_background(ak.Array(read_events((samples or FROZEN) / TRAINING)))
+
+
+def signal_words(samples: Path | None, contract: InputContract) -> dict[str, IntArray]:
+    """Words of all signals of a folder."""
+    folder = samples or FROZEN
+    names = [name for name, sample in find_samples(folder).items() if not sample.background]
+    columns = [collection.name for collection in contract.collections]
+    return {name: encode(contract, ak.Array(read_events(folder / name, columns))) for name in names}
+
+
+def monitor(recipe: Recipe, background: Background, signals: Mapping[str, IntArray]) -> Monitor:
+    """The judge of a recipe's training: held-out background against the first half of every signal."""
+    cut = int(len(background) * (1 - recipe.training.validation))
+    held_out = background[cut:]
+    halves = {name: words[: len(words) // 2] for name, words in signals.items()}
+    return Monitor(background.contract, held_out.words, held_out.weights, halves)
+
+
+def train_project(
+    recipe: Recipe,
+    background: Background,
+    signals: Mapping[str, IntArray],
+    project: Project,
+    out: Path,
+    lut: int | None,
+    report: Report,
+) -> Trained:
+    """Train into `out`: model, contract, record, front, `project.toml`; an interrupted call goes on there."""
+    chooser = monitor(recipe, background, signals) if signals and recipe.architecture.scores else None
+    target = None if lut is None else _target(lut, background.contract, project)
+    label = (
+        "validation loss" if chooser is None else f"efficiency at {MERIT_FPR:g}, mean of {', '.join(chooser.signals)}"
+    )
+    trained = train(recipe, background, report, Aim(chooser, label, target), out)
+    _save_front(trained, label, out)
+    trained.model.save(out)
+    write_atomic(out / PROJECT_FILE, project_text(project, recipe))
+    return trained
+
+
+def train_float(recipe: Recipe, background: Background, out: Path, report: Report) -> TrainedModel:
+    """Train the recipe's network in floating point, into a folder of `out`."""
+    quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
+    twin = recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning()})
+    trained = train(twin, background, report, None, out / FLOAT_FOLDER).model
+    trained.save(out / FLOAT_FOLDER)
+    return trained
+
+
+def project_of(recipe: Recipe, clock_ns: float, budget_ns: float) -> Project:
+    """A project of a trained recipe in its own folder."""
+    targets = {"clock_ns": clock_ns, "latency_budget_ns": budget_ns}
+    model = {"file": MODEL_FILE, "contract": CONTRACT_FILE}
+    return Project.parse({"name": recipe.name, "model": model, "targets": targets}, where="the command line")
+
+
+def project_text(project: Project, recipe: Recipe) -> str:
+    """The project as TOML."""
+    targets = project.targets
+    return (
+        f"# {recipe.title or recipe.name}: {recipe.architecture.shape}; trained by the recipe {recipe.name}\n"
+        f'name = "{project.name}"\n\n[model]\nfile = "{MODEL_FILE}"\ncontract = "{CONTRACT_FILE}"\n\n'
+        f'[targets]\npart = "{targets.part}"\nclock_ns = {targets.clock_ns}\n'
+        f"latency_budget_ns = {targets.latency_budget_ns}\n"
+    )
+
+
+def program_of(keras: Any, contract: InputContract, project: Project) -> IntegerProgram:
+    """The integer program of a Keras model, nothing of it kept."""
+    with tempfile.TemporaryDirectory() as scratch:
+        conversion = Conversion(project.top, Path(scratch), contract.model_input, project.targets)
+        return lower(convert_keras(keras, conversion).graph, contract).program
+
+
+def _target(lut: int, contract: InputContract, project: Project) -> LutTarget:
+    def quick(keras: Any) -> int:
+        return round(YOSYS_PER_ALKAID * Network.of(engine_program(program_of(keras, contract, project))).cost)
+
+    def fits(keras: Any) -> bool:
+        program = program_of(keras, contract, project)
+        try:
+            choose_pipeline(program, project.targets)
+        except InputError:
+            return False
+        with tempfile.TemporaryDirectory() as scratch:
+            design = write_rtl(program, project.targets, Path(scratch) / "rtl", project.top)
+            return estimate(design, Path(scratch) / "yosys").lut <= lut
+
+    return LutTarget(lut, quick, fits)
+
+
+def _save_front(trained: Trained, label: str, out: Path) -> None:
+    """Write the front's points, and the model of each in a folder of its own; what was chosen stays in the model."""
+    chosen = [np.array(v) for v in trained.model.keras.get_weights()]
+    for index, (point, _) in enumerate(trained.front):
+        trained.at(index).save(out / "front" / f"{point.epoch:04d}")
+    trained.model.keras.set_weights(chosen)
+    Front(merit=label, points=tuple(point for point, _ in trained.front)).save(out / FRONT_FILE)
