@@ -15,10 +15,10 @@ from trigforge.events import read_events
 from trigforge.firmware.emulator import compile_emulator
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
-from trigforge.models.metrics import FloatArray
 from trigforge.pipeline import Run
 from trigforge.sim.collisions import ENHANCED_BIAS, ZERO_BIAS, Sample
 from trigforge.sim.collisions.frozen import FROZEN, find_samples
+from trigforge.weighted import FloatArray
 
 TRAINING: Final = ZERO_BIAS
 """Models train on crossings as they come, and see nothing of the sample that measures them."""
