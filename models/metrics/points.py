@@ -18,7 +18,7 @@ from pydantic import Field
 from trigforge.errors import InputError
 from trigforge.fixed import IntArray
 from trigforge.models.metrics.roc import Scores
-from trigforge.models.metrics.values import Measured, Refused, too_few
+from trigforge.models.metrics.values import Measured, Refused, enough, too_few
 from trigforge.units import DEFAULT_COLLIDING_BUNCHES, crossing_rate_hz
 from trigforge.value import Value
 from trigforge.weighted import MIN_EFFECTIVE_EVENTS, BoolArray, FloatArray, check_weights, effective_events, squared_sum
@@ -114,7 +114,7 @@ def find_cut(
     below = scores[order][within] if within < len(scores) else _below(scores)
     passed = scores > below
     effective = _effective(weights, passed, background.groups)
-    if effective < required:
+    if not enough(effective, required):
         return too_few(effective)
     return Cut(
         threshold=threshold_above(below),

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from trigforge.errors import InputError
 from trigforge.fixed import IntArray
-from trigforge.models.metrics.values import Measured, Refused
+from trigforge.models.metrics.values import ROUNDING, Measured, Refused
 from trigforge.value import Value
 from trigforge.weighted import MIN_EFFECTIVE_EVENTS, BoolArray, FloatArray, square_steps
 
@@ -96,7 +96,7 @@ def roc(name: str, background: Scores, weights: FloatArray, signal: Scores, grou
     false_error = np.concatenate([[0.0], np.sqrt(squares[place]) / total, [0.0]])
     kept = len(signal) - np.searchsorted(np.sort(signal), cuts, "left")
     passed = np.concatenate([[0], kept, [len(signal)]])
-    supported = int(np.max(np.flatnonzero(effective < MIN_EFFECTIVE_EVENTS), initial=-1)) + 1
+    supported = int(np.max(np.flatnonzero(effective < MIN_EFFECTIVE_EVENTS * (1 - ROUNDING)), initial=-1)) + 1
     return Roc(
         name=name,
         background=_short(false.clip(0, 1)),

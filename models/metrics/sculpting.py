@@ -9,9 +9,9 @@ from pydantic import Field
 
 from trigforge.fixed import IntArray
 from trigforge.models.metrics.points import Background, Replicas
-from trigforge.models.metrics.values import Measured, Refused, too_few
+from trigforge.models.metrics.values import Measured, Refused, enough, too_few
 from trigforge.value import Value
-from trigforge.weighted import MIN_EFFECTIVE_EVENTS, BoolArray, FloatArray, effective_events
+from trigforge.weighted import BoolArray, FloatArray, effective_events
 
 QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.997, 0.999, 0.9999)
 """Edges of the bins as quantiles of all background, finer in the upper tail, where a trigger accepts."""
@@ -77,7 +77,7 @@ def sculpting(
     chosen = accepted & defined
     weights = np.where(defined, background.weights, 0.0)
     effective = effective_events(weights[chosen], replicas.of_event[chosen])
-    if effective < MIN_EFFECTIVE_EVENTS:
+    if not enough(effective):
         return too_few(effective)
     edges = weighted_quantiles(variable[defined], weights[defined], QUANTILES)
     bins, size = np.searchsorted(edges, variable, "right").clip(max=len(edges)), len(edges) + 1

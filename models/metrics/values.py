@@ -7,6 +7,8 @@ from pydantic import Field
 from trigforge.value import Value
 from trigforge.weighted import MIN_EFFECTIVE_EVENTS
 
+ROUNDING = 1e-9
+
 
 class Measured(Value):
     """A number and its statistical standard error."""
@@ -28,3 +30,8 @@ Quoted = Measured | Refused
 def too_few(effective: float, what: str = "background events pass", required: float = MIN_EFFECTIVE_EVENTS) -> Refused:
     """The refusal of a number with fewer than `required` effective events behind it."""
     return Refused(reason=f"{effective:.2g} effective {what}, fewer than {required:g}")
+
+
+def enough(effective: float, required: float = MIN_EFFECTIVE_EVENTS) -> bool:
+    """Whether effective events suffice to quote a number, but for rounding."""
+    return effective >= required * (1 - ROUNDING)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from trigforge.errors import InputError
-from trigforge.tla.menu import Leg, Menu, PairCut, Quantity, Seed, decide, default_menu
+from trigforge.tla.menu import Leg, Menu, PairCut, Quantity, Seed, decide, decide_others, default_menu
 
 objects = st.lists(
     st.fixed_dictionaries(
