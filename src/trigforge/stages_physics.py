@@ -26,7 +26,7 @@ from trigforge.tla.search import SearchOptions, search_dijets
 from trigforge.tla.streams import StreamOptions, measure_streams
 from trigforge.ui import Update
 from trigforge.units import crossing_rate_hz
-from trigforge.weighted import BoolArray, FloatArray
+from trigforge.weighted import FloatArray
 
 SPECTRUM_BINS: Final = 50
 TLA_FILE: Final = "tla/tla.root"
@@ -63,15 +63,15 @@ def make_thresholds(run: Run, update: Update) -> str:
     table.save(run.path("calibration", "thresholds.json"))
     row.save(run.path("calibration", "threshold.json"))
     update(0.6, "scores and baselines")
-    performance = measure_performance(run, scored, others)
+    performance = measure_performance(run, scored)
     performance.save(run.path("model", "performance.json"))
     areas = ", ".join(f"AUC({r.name}) {r.auc.value:.3f}" for r in performance.rocs)
     return f"score >= {row.threshold}: {row.rate_khz:.2f} ± {row.rate_err_khz:.2f} kHz; {areas}"
 
 
-def measure_performance(run: Run, scored: Scored, others: BoolArray) -> Performance:
+def measure_performance(run: Run, scored: Scored) -> Performance:
     """The firmware's score beside the trainer's and simple triggers on the same events, and its spectra."""
-    comparison, fpr, target = compare_run(run, scored, others, menu_of(run.config))
+    comparison, fpr, target = compare_run(run, scored, menu_of(run.config))
     return Performance(comparison=comparison, fpr=fpr, target=target, spectra=_spectra(run, scored))
 
 
