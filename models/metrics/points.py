@@ -62,7 +62,7 @@ class Cut(Value):
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Crossings that measure rates: `weights` (n,) that sum to 1, `groups` (n,) of dependent ones.
+    """Crossings that measure rates: `weights` (n,) that sum to 1, `groups` (n,) of dependent ones, numbered from 0.
 
     `others` (n,) is the OR of the other unprescaled seeds; without it there is no pure rate.
     """
@@ -160,45 +160,36 @@ def draw_replicas(background: Background, replicas: int = REPLICAS, seed: int = 
 
 def replica_cuts(scores: Scores, background: Background, points: Sequence[WorkingPoint], replicas: Replicas) -> Scores:
     """The highest score that every replica's threshold refuses, (points, r): events pass with `score > cut`."""
-    order = np.argsort(-scores, kind="stable")
-    depth = max((_depth(order, background, point) for point in points), default=0)
-    while True:
-        found = _replica_cuts(scores, order[:depth], background, points, replicas)
-        if found is not None:
-            return found
-        depth = min(4 * depth, len(order))
+    falling = np.argsort(-scores, kind="stable")
+    cuts: dict[WorkingPoint, Scores] = {}
+    for alike in ([p for p in points if (p.target is Target.PURE_RATE) == pure] for pure in (False, True)):
+        if alike:
+            weights = background.weights_for(alike[0].target)
+            order = falling[weights[falling] > 0]
+            cuts |= _cuts_by_weight(scores, order, weights, {p: background.allowed(p) for p in alike}, replicas)
+    return np.array([cuts[point] for point in points])
 
 
-def _replica_cuts(
+def _cuts_by_weight(
     scores: Scores,
     order: npt.NDArray[np.intp],
-    background: Background,
-    points: Sequence[WorkingPoint],
+    weights: FloatArray,
+    allowed: dict[WorkingPoint, float],
     replicas: Replicas,
-) -> Scores | None:
-    """The cuts from the crossings `order`, the highest scores first; None if some replica needs more of them."""
-    ranked = np.append(scores[order], _below(scores))
-    counts = replicas.counts[:, replicas.of_event[order]]
-    sums = {
-        target: np.cumsum(counts * background.weights_for(target)[order], axis=1)
-        for target in {p.target for p in points}
-    }
-    cuts = []
-    for point in points:
-        allowed = np.full(len(counts), background.allowed(point))
-        if point.target is Target.BACKGROUND_EFFICIENCY:
-            allowed = point.value * replicas.totals
-        within = np.count_nonzero(sums[point.target] <= allowed[:, None], axis=1)
-        if len(order) < len(scores) and (within == len(order)).any():
-            return None
-        cuts.append(ranked[within])
-    return np.array(cuts)
-
-
-def _depth(order: npt.NDArray[np.intp], background: Background, point: WorkingPoint) -> int:
-    """How many crossings from the top the replicas of a working point will need, or a few more."""
-    sums = np.cumsum(background.weights_for(point.target)[order])
-    return min(len(order), int(np.count_nonzero(sums <= 1.5 * background.allowed(point))) + 100)
+) -> dict[WorkingPoint, Scores]:
+    """The cuts of working points that count the same `weights`; `order` are crossings, the highest score first."""
+    depth = int(np.count_nonzero(np.cumsum(weights[order]) <= 1.5 * max(allowed.values()))) + 100
+    while True:
+        top = order[:depth]
+        sums = np.cumsum(replicas.counts[:, replicas.of_event[top]] * weights[top], axis=1)
+        ranked, cuts = np.append(scores[top], _below(scores)), {}
+        for point, most in allowed.items():
+            relative = point.target is Target.BACKGROUND_EFFICIENCY
+            limits = point.value * replicas.totals if relative else np.full(len(sums), most)
+            cuts[point] = np.count_nonzero(sums <= limits[:, None], axis=1)
+        if depth >= len(order) or all((within < len(top)).all() for within in cuts.values()):
+            return {point: ranked[within] for point, within in cuts.items()}
+        depth *= 4
 
 
 def _below(scores: Scores) -> Number:
