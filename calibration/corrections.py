@@ -15,8 +15,8 @@ import correctionlib.schemav2 as schema
 import numpy as np
 
 from trigforge.calibration.response import ResponseBin
-from trigforge.calibration.weighted import FloatArray
 from trigforge.errors import InputError
+from trigforge.weighted import FloatArray
 
 AREA_CORRECTION = "trigforge_MC_L1FastJet_AK4HLT"
 SCALE_CORRECTION = "trigforge_MC_L2L3_AK4HLT"

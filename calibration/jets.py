@@ -20,9 +20,9 @@ from trigforge.calibration.corrections import (
 )
 from trigforge.calibration.matching import JetPairs, match_jets
 from trigforge.calibration.response import JetBinning, ResponseBin, measure_response
-from trigforge.calibration.weighted import FloatArray
 from trigforge.errors import InputError
 from trigforge.value import Value, write_atomic
+from trigforge.weighted import FloatArray
 
 CLOSURE_PT_GEV = 30.0
 """Closure is asked for from this true pt on."""

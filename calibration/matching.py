@@ -8,10 +8,10 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from trigforge.calibration.reuse import interaction_groups
-from trigforge.calibration.weighted import BoolArray, FloatArray
 from trigforge.errors import InputError
 from trigforge.fixed import IntArray
+from trigforge.reuse import interaction_groups
+from trigforge.weighted import BoolArray, FloatArray
 
 MATCH_DR = 0.25
 GEN_ISOLATION_DR = 0.8

@@ -8,9 +8,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from trigforge.calibration.weighted import BoolArray, FloatArray, effective_events, squared_sum
 from trigforge.fixed import IntArray
 from trigforge.value import Value
+from trigforge.weighted import BoolArray, FloatArray, effective_events, squared_sum
 
 TRUNCATION = 2.0
 """The mean is of responses within so many standard deviations of it."""

@@ -12,20 +12,19 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from trigforge.calibration.weighted import (
+from trigforge.errors import InputError
+from trigforge.fixed import IntArray
+from trigforge.units import DEFAULT_COLLIDING_BUNCHES, ORBIT_BUNCHES, crossing_rate_hz
+from trigforge.value import Value
+from trigforge.weighted import (
+    MIN_EFFECTIVE_EVENTS,
     BoolArray,
     FloatArray,
     check_weights,
     effective_events,
     refuse_unsupported,
+    square_steps,
 )
-from trigforge.errors import InputError
-from trigforge.fixed import IntArray
-from trigforge.units import DEFAULT_COLLIDING_BUNCHES, ORBIT_BUNCHES, crossing_rate_hz
-from trigforge.value import Value
-
-MIN_EFFECTIVE_EVENTS = 10.0
-"""Fewest effective events above a threshold: below, its rate has an error above 30 %."""
 
 TABLE_ROWS = 200
 
@@ -138,19 +137,27 @@ def threshold_for(
     others: npt.ArrayLike | None = None,
     groups: IntArray | None = None,
     min_effective_events: float = MIN_EFFECTIVE_EVENTS,
+    pure: bool = False,
 ) -> ThresholdRow:
-    """The smallest integer threshold whose rate does not exceed `rate_khz`, with that rate.
+    """The smallest integer threshold whose rate, or `pure` rate, does not exceed `rate_khz`, with both.
 
-    `scores` int64 (n,), `weights` (n,). Refuses a rate with fewer effective events.
+    `scores` int64 (n,), `weights` (n,); a pure rate needs `others` (n,), the OR of the other seeds. Refuses a rate
+    with fewer effective events.
     """
     s, w, o = _check(scores, weights, others)
     if not rate_khz > 0:
         raise InputError(f"target rate must be positive, not {rate_khz!r} kHz")
+    if pure and o is None:
+        raise InputError("a pure rate must have the OR of the other seeds, others=, not None")
     table = _integrate(s, w, o, groups, colliding_bunches)
-    row = table.row(int(np.argmax(table.total <= rate_khz)))
-    what = f"a target rate of {rate_khz:g} kHz"
+    rates = table.pure if pure and table.pure is not None else table.total
+    row = table.row(int(np.argmax(rates <= rate_khz)))
+    effective = row.effective_events
+    if pure and row.pure_rate_khz is not None:
+        effective = (row.pure_rate_khz / row.pure_rate_err_khz) ** 2 if row.pure_rate_err_khz else 0.0
+    what = f"a target {'pure ' if pure else ''}rate of {rate_khz:g} kHz"
     probability = rate_khz * 1e3 / crossing_rate_hz(colliding_bunches)
-    refuse_unsupported(what, len(s), row.effective_events, probability, min_effective_events)
+    refuse_unsupported(what, len(s), effective, probability, min_effective_events)
     return row
 
 
@@ -201,7 +208,7 @@ def _integrate(
     def above(w: FloatArray) -> FloatArray:
         return np.append(np.cumsum(np.bincount(place, w)[::-1])[::-1], 0.0)
 
-    total, squares = above(weights), above(_square_steps(scores, weights, groups))
+    total, squares = above(weights), above(square_steps(scores, weights, groups))
     pure = None if others is None else weights * ~others
     return _Integral(
         thresholds=np.append(distinct[0], distinct + 1),
@@ -209,22 +216,8 @@ def _integrate(
         total_err=crossing_khz * np.sqrt(squares),
         effective=np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0),
         pure=None if pure is None else crossing_khz * above(pure),
-        pure_err=None if pure is None else crossing_khz * np.sqrt(above(_square_steps(scores, pure, groups))),
+        pure_err=None if pure is None else crossing_khz * np.sqrt(above(square_steps(scores, pure, groups))),
     )
-
-
-def _square_steps(scores: IntArray, weights: FloatArray, groups: IntArray | None) -> FloatArray:
-    """What each event adds to Σ over groups of (Σw)² when events are taken from the highest score down."""
-    if groups is None:
-        return weights**2
-    order = np.lexsort((-scores, groups))
-    w, g = weights[order], groups[order]
-    before = np.cumsum(w) - w
-    first = np.append(True, g[1:] != g[:-1])
-    before = before - before[first][np.cumsum(first) - 1]
-    steps = np.empty_like(w)
-    steps[order] = 2 * before * w + w**2
-    return steps
 
 
 def _thin(useful: npt.NDArray[np.intp], total: FloatArray, rows: int) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from trigforge.errors import InputError
-from trigforge.models.architectures import Background, Design, Phase
+from trigforge.models.architectures import Design, Phase, TrainingSet
 from trigforge.models.architectures.losses import add_loss, distance_correlation
 from trigforge.models.checkpoint import (
     FrontPoint,
@@ -83,7 +83,7 @@ class Trained:
 
 def train(
     recipe: Recipe,
-    background: Background,
+    background: TrainingSet,
     report: Report | None = None,
     aim: Aim | None = None,
     folder: Path | None = None,
@@ -109,7 +109,7 @@ class _Training:
     """One training; its only state is `progress` and the variables of its models."""
 
     def __init__(
-        self, recipe: Recipe, design: Design, background: Background, report: Report, aim: Aim, folder: Path | None
+        self, recipe: Recipe, design: Design, background: TrainingSet, report: Report, aim: Aim, folder: Path | None
     ) -> None:
         self.recipe, self.design, self.report, self.aim, self.folder = recipe, design, report, aim, folder
         cut = int(len(background) * (1 - recipe.training.validation))
@@ -263,7 +263,7 @@ class _Training:
         )
 
 
-def _decorrelated(phase: Phase, recipe: Recipe, background: Background) -> Phase:
+def _decorrelated(phase: Phase, recipe: Recipe, background: TrainingSet) -> Phase:
     """The phase with a penalty on the distance correlation of its score with a quantity of the background."""
     asked = recipe.decorrelation
     if not asked.against or phase.score is None:
@@ -283,7 +283,7 @@ def _decorrelated(phase: Phase, recipe: Recipe, background: Background) -> Phase
     values = background.quantities[asked.against]
     mean, spread = float(values.mean()), float(values.std()) or 1.0
 
-    def inputs(events: Background, rng: np.random.Generator) -> tuple[Any, ...]:
+    def inputs(events: TrainingSet, rng: np.random.Generator) -> tuple[Any, ...]:
         column = (events.quantities[asked.against] - mean) / spread
         return (*phase.inputs(events, rng), column.astype(np.float32)[:, None])
 
@@ -302,7 +302,7 @@ def _make_deterministic(seed: int) -> None:
         tensorflow.config.experimental.enable_op_determinism()
 
 
-def _key(recipe: Recipe, background: Background, aim: Aim) -> str:
+def _key(recipe: Recipe, background: TrainingSet, aim: Aim) -> str:
     """What decides a training."""
     target = None if aim.target is None else aim.target.lut
     digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label)).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from html.parser import HTMLParser
@@ -22,7 +23,19 @@ from trigforge.calibration.thresholds import scan_thresholds, threshold_for
 from trigforge.config import RateConfig, RunConfig
 from trigforge.firmware.project import Axis, Links, Trigger
 from trigforge.firmware.synthesis import Resources
-from trigforge.models.metrics import baseline_scores, efficiency, roc, threshold_at_fpr
+from trigforge.models.metrics import (
+    Background,
+    Measured,
+    Options,
+    ScoreArrays,
+    ScoreKind,
+    Signal,
+    Target,
+    WorkingPoint,
+    baseline_scores,
+    compare_scores,
+    sculpting_variables,
+)
 from trigforge.models.trained import Epoch, TrainingRecord
 from trigforge.notation import bandwidth, count, number, percent, rate, with_error
 from trigforge.plots import PLOTS, figures, render, save_plots
@@ -32,7 +45,7 @@ from trigforge.report_verdict import verdict
 from trigforge.results import FirmwareSummary, Performance, Results, Spectrum
 from trigforge.sim.collisions import CollisionConfig, Sample
 from trigforge.sim.cosim.certificate import AXIS_LEVEL, LEVELS, LINKS_LEVEL, TRIGGER_LEVEL, Certificate, Timing, compare
-from trigforge.tla.menu import decide, default_menu
+from trigforge.tla.menu import decide_others, default_menu
 from trigforge.tla.rates import measure_rates
 from trigforge.tla.search import SearchOptions, search_dijets
 from trigforge.tla.streams import measure_streams
@@ -115,8 +128,7 @@ def training_record() -> TrainingRecord:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     events, scores = toy_events(CROSSINGS), toy_scores(CROSSINGS)
     weights = np.asarray(events["weight"])
-    closed = default_menu().model_copy(update={"seeds": default_menu().seeds[:3]})
-    others = np.any(list(decide(closed, events).values()), axis=0)
+    others = decide_others(default_menu(), events)
     row = threshold_for(scores, weights, 1000.0, others=others)
     menu = default_menu().with_thresholds({"nominal": row.threshold})
     jets = derive_jes(events, JetBinning(abs_eta_edges=(0.0, 0.8, 1.3, 2.0, 2.5)))
@@ -128,7 +140,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
             name: sample(name, n) for name, n in (("enhanced_bias", CROSSINGS), *((s, SIGNAL_EVENTS) for s in SIGNALS))
         },
         training=training_record(),
-        performance=performance(events, scores, weights, row.threshold),
+        performance=performance(events, scores, weights, 1000.0),
         certificate=certificate(),
         firmware=FirmwareSummary(
             clock_ns=5.0,
@@ -151,21 +163,32 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     )
 
 
-def performance(events, scores, weights, threshold: int) -> Performance:
-    rng, background = np.random.default_rng(9), baseline_scores(events)
+def performance(events, scores, weights, target_khz: float) -> Performance:
+    rng, background, names = np.random.default_rng(9), baseline_scores(events), list(SIGNALS)
     signals = {n: np.minimum(rng.exponential(600 * k, SIGNAL_EVENTS), 1 << 14).astype(int) for n, k in SIGNALS.items()}
-    cut = threshold_at_fpr(scores, weights, 1e-3)
-    harder = {n: baseline_scores(toy_events(SIGNAL_EVENTS, seed=7)) for n in SIGNALS}
+    toys = toy_events(SIGNAL_EVENTS, seed=7)
+    others, harder = decide_others(default_menu(), toys), baseline_scores(toys)
+    arrays = {"firmware score": ScoreArrays(ScoreKind.FIRMWARE, scores, signals)}
+    for name, values in background.items():
+        arrays[name] = ScoreArrays(ScoreKind.CUT, values, dict.fromkeys(names, harder[name]))
+    fpr = WorkingPoint(target=Target.BACKGROUND_EFFICIENCY, value=1e-3)
+    target = WorkingPoint(target=Target.TOTAL_RATE, value=target_khz)
+    points = (fpr, target, WorkingPoint(target=Target.PURE_RATE, value=0.5 * target_khz))
+    comparison = compare_scores(
+        arrays,
+        Background(weights, None, decide_others(default_menu(), events)),
+        {n: Signal(SIGNAL_EVENTS, None, others) for n in names},
+        "firmware score",
+        Options(points, sculpting_variables(events), target, replicas=40),
+    )
     edges = np.unique(np.rint(np.concatenate([[0], np.geomspace(1, (1 << 14) + 1, 50)]))) - 0.5
     crossing = crossing_rate_hz(2544)
     spectra = [("background", scores, weights * crossing)]
     spectra += [(n, s, np.full(len(s), 1 / len(s))) for n, s in signals.items()]
     return Performance(
-        rocs=tuple(roc(n, scores.astype(float), weights, s.astype(float)) for n, s in signals.items()),
-        baselines={n: tuple(roc(q, background[q], weights, h[q]) for q in h) for n, h in harder.items()},
-        fpr=1e-3,
-        tpr_at_fpr={n: efficiency(s >= cut) for n, s in signals.items()},
-        tpr_at_threshold={n: efficiency(s >= threshold) for n, s in signals.items()},
+        comparison=comparison,
+        fpr=fpr,
+        target=target,
         spectra=tuple(
             Spectrum(
                 name=n,
@@ -249,7 +272,7 @@ def test_the_page_is_self_contained_and_well_formed(page: str) -> None:
 
 
 def test_every_plot_is_on_the_page(page: str, drawn: dict[str, Figure]) -> None:
-    assert set(drawn) == {"roc_1", "roc_2", "roc_3", *PLOTS}
+    assert set(drawn) == {"roc_1", "roc_2", "roc_3", "sculpting", *PLOTS}
     assert page.count("<svg") == len(drawn)
     for name in drawn:
         assert f'<figure id="fig-{name}">' in page
@@ -257,6 +280,8 @@ def test_every_plot_is_on_the_page(page: str, drawn: dict[str, Figure]) -> None:
 
 def test_the_page_holds_the_numbers(page: str, results: Results) -> None:
     text, row, fit = Elements(page).text, results.threshold, results.search
+    quoted = [m for m in results.performance.tpr_at_threshold.values() if isinstance(m, Measured)]
+    assert len(quoted) == len(SIGNALS)
     numbers = [
         f"score ≥ {row.threshold}",
         rate(1e3 * row.rate_khz, 1e3 * row.rate_err_khz),
@@ -264,7 +289,7 @@ def test_the_page_holds_the_numbers(page: str, results: Results) -> None:
         *(rate(s.pure_hz, s.pure_err_hz) for s in results.rates.seeds),
         *(bandwidth(s.bandwidth_mb_s) for s in results.streams.rows),
         *(with_error(r.auc.value, r.auc.error) for r in results.performance.rocs),
-        *(percent(m.value, m.error) for m in results.performance.tpr_at_threshold.values()),
+        *(percent(m.value, m.error) for m in quoted),
         percent(results.jets.closure_max, results.jets.closure_max_err),
         *(with_error(p, e) for p, e in zip(fit.parameters, fit.parameter_errors, strict=True)),
         f"{number(fit.chi2)} / {fit.ndf}",
@@ -368,13 +393,16 @@ def test_names_are_escaped(results: Results) -> None:
     hostile = "<script>alert('$x$')</script> & $\\frac"
     seed = results.rates.seeds[0].model_copy(update={"name": hostile})
     stream = results.streams.rows[1].model_copy(update={"name": hostile, "selection": hostile})
-    curve = results.performance.rocs[0].model_copy(update={"name": hostile})
+    named = results.performance.model_dump_json()
+    for name in ("a_to_4l", "HT"):
+        assert f'"{name}"' in named
+        named = named.replace(f'"{name}"', json.dumps(hostile + name))
     html = render_report(
         changed(
             results,
             rates=results.rates.model_copy(update={"seeds": (seed, *results.rates.seeds[1:])}),
             streams=results.streams.model_copy(update={"rows": (results.streams.rows[0], stream)}),
-            performance=results.performance.model_copy(update={"rocs": (curve,)}),
+            performance=Performance.model_validate_json(named),
         )
     )
     assert "<script" not in html
@@ -447,9 +475,13 @@ def test_no_legend_covers_an_axes(drawn: dict[str, Figure]) -> None:
 
 def test_plots_for_talks_are_written(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trigforge.plots.PLOTS", {"training": PLOTS["training"]})
-    bare = changed(results, performance=results.performance.model_copy(update={"rocs": results.performance.rocs[:1]}))
+    comparison = results.performance.comparison
+    one = comparison.model_copy(update={"signals": comparison.signals[:1]})
+    bare = changed(results, performance=results.performance.model_copy(update={"comparison": one}))
     files = save_plots(bare, tmp_path)
-    assert [f.name for f in files] == ["roc_1.png", "roc_1.pdf", "training.png", "training.pdf"]
+    assert [f.name for f in files] == [
+        f"{n}.{form}" for n in ("roc_1", "sculpting", "training") for form in ("png", "pdf")
+    ]
     assert all(f.read_bytes()[:4] in {b"\x89PNG", b"%PDF"} for f in files)
 
 

@@ -12,9 +12,9 @@ from enum import IntEnum
 import numpy as np
 from iminuit import Minuit
 
-from trigforge.calibration.weighted import FloatArray
 from trigforge.errors import CheckError, InputError
 from trigforge.tla.spectrum import Spectrum
+from trigforge.weighted import FloatArray
 
 NODES = 5
 """Gauss-Legendre nodes a bin."""

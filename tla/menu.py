@@ -12,10 +12,10 @@ import awkward as ak
 import numpy as np
 from pydantic import Field, model_validator
 
-from trigforge.calibration.weighted import BoolArray
 from trigforge.errors import InputError
 from trigforge.fixed import IntArray
 from trigforge.value import Value
+from trigforge.weighted import BoolArray
 
 DEFAULT_MENU = Path(__file__).with_name("menus") / "default.toml"
 
@@ -130,6 +130,13 @@ def default_menu() -> Menu:
 def decide(menu: Menu, events: ak.Array, scores: IntArray | None = None) -> dict[str, BoolArray]:
     """Decision of every seed before prescales, each of shape (n,); `scores` int64 (n,) for score seeds."""
     return {seed.name: _decide(seed, events, scores) for seed in menu.seeds}
+
+
+def decide_others(menu: Menu, events: ak.Array, scores: IntArray | None = None) -> BoolArray:
+    """The OR (n,) of the unprescaled seeds whose score threshold is not open: what a new seed is pure against."""
+    others = [s for s in menu.seeds if not isinstance(s.score, str) and s.prescale == 1]
+    accepted = [_decide(seed, events, scores) for seed in others]
+    return np.logical_or.reduce(accepted, axis=0) if accepted else np.zeros(len(events), dtype=np.bool_)
 
 
 def _decide(seed: Seed, events: ak.Array, scores: IntArray | None) -> BoolArray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trigforge.calibration.weighted import BoolArray, FloatArray
 from trigforge.errors import InputError
+from trigforge.weighted import BoolArray, FloatArray
 
 PRECISION = 100
 """Steps of one unit of prescale in the counter: two decimals."""

@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from trigforge.calibration.reuse import interaction_groups
-from trigforge.calibration.weighted import BoolArray, FloatArray, check_weights, measure_rate
 from trigforge.errors import InputError
 from trigforge.fixed import IntArray
+from trigforge.reuse import interaction_groups
 from trigforge.tla.menu import Menu, decide
 from trigforge.tla.prescale import acceptance
 from trigforge.units import DEFAULT_COLLIDING_BUNCHES, ORBIT_BUNCHES
 from trigforge.value import Value
+from trigforge.weighted import BoolArray, FloatArray, check_weights, measure_rate
 
 L1_CAP_HZ = 100e3
 """Rate at which the detectors are read out: the most that a physics menu may accept."""

@@ -8,10 +8,9 @@ import numpy as np
 from pydantic import Field
 from scipy import stats
 
-from trigforge.calibration.reuse import interaction_groups
-from trigforge.calibration.weighted import FloatArray
 from trigforge.errors import InputError
 from trigforge.fixed import IntArray
+from trigforge.reuse import interaction_groups
 from trigforge.tla.dijet import Fit, Function, fit_function
 from trigforge.tla.menu import Menu, decide
 from trigforge.tla.rates import any_accepted
@@ -27,6 +26,7 @@ from trigforge.tla.spectrum import (
 from trigforge.tla.tla_file import tla_jets
 from trigforge.units import DEFAULT_COLLIDING_BUNCHES, SQRT_S_GEV, crossing_rate_hz
 from trigforge.value import Value
+from trigforge.weighted import FloatArray
 
 F_TEST_LEVEL = 0.05
 MIN_WINDOW_BINS = 2

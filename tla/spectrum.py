@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from trigforge.calibration.weighted import FloatArray
 from trigforge.errors import InputError
 from trigforge.fixed import IntArray
 from trigforge.value import Value
+from trigforge.weighted import FloatArray
 
 MAX_DETA = 1.3
 """Largest |Δη| of the two jets, arXiv:1911.03947: s-channel resonances decay centrally."""

@@ -10,22 +10,22 @@ import correctionlib
 import numpy as np
 from pydantic import Field, model_validator
 
-from trigforge.calibration.reuse import interaction_groups
-from trigforge.calibration.thresholds import MIN_EFFECTIVE_EVENTS
-from trigforge.calibration.weighted import (
+from trigforge.errors import InputError
+from trigforge.fixed import IntArray
+from trigforge.reuse import interaction_groups
+from trigforge.tla.menu import Menu, decide
+from trigforge.tla.rates import any_accepted, tabulate_rates
+from trigforge.tla.tla_file import JET_PT_MIN_GEV, Container, PartSize, tla_content, tla_jets, write_tla
+from trigforge.units import DEFAULT_COLLIDING_BUNCHES, crossing_rate_hz
+from trigforge.value import Value
+from trigforge.weighted import (
+    MIN_EFFECTIVE_EVENTS,
     FloatArray,
     Rate,
     check_weights,
     measure_rate,
     refuse_unsupported,
 )
-from trigforge.errors import InputError
-from trigforge.fixed import IntArray
-from trigforge.tla.menu import Menu, decide
-from trigforge.tla.rates import any_accepted, tabulate_rates
-from trigforge.tla.tla_file import JET_PT_MIN_GEV, Container, PartSize, tla_content, tla_jets, write_tla
-from trigforge.units import DEFAULT_COLLIDING_BUNCHES, crossing_rate_hz
-from trigforge.value import Value
 
 NOMINAL_EVENT_BYTES = 1.5e6
 """Size of a full raw event: an assumption of every study here, not a measurement."""

@@ -16,10 +16,10 @@ import numpy as np
 import uproot
 
 from trigforge.calibration.corrections import apply_jes
-from trigforge.calibration.weighted import BoolArray
 from trigforge.errors import InputError
 from trigforge.fixed import IntArray
 from trigforge.value import Value
+from trigforge.weighted import BoolArray
 
 TREE = "Events"
 JETS = "TLAJet"

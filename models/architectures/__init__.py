@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from trigforge.models.architectures.autoencoder import ConvolutionalAutoencoder
-from trigforge.models.architectures.base import Architecture, Background, Design, Inputs, Phase, normalised
+from trigforge.models.architectures.base import Architecture, Design, Inputs, Phase, TrainingSet, normalised
 from trigforge.models.architectures.compression import Compression
 from trigforge.models.architectures.one_class import OneClass
 from trigforge.models.architectures.vae import Vae
@@ -18,4 +18,4 @@ AnyArchitecture = Annotated[
 ]
 """What a TOML recipe may ask for, by `kind`; a Python recipe may bring an `Architecture` of its own."""
 
-__all__ = ["AnyArchitecture", "Architecture", "Background", "Design", "Inputs", "Phase", "normalised"]
+__all__ = ["AnyArchitecture", "Architecture", "Design", "Inputs", "Phase", "TrainingSet", "normalised"]

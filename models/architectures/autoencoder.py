@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from trigforge.models.architectures.base import Architecture, Background, Design, Floats, Phase
+from trigforge.models.architectures.base import Architecture, Design, Floats, Phase, TrainingSet
 from trigforge.models.architectures.importance import Reconstruction
 from trigforge.models.architectures.losses import add_loss
 from trigforge.models.layers import Layers
@@ -36,7 +36,7 @@ class ConvolutionalAutoencoder(Architecture):
         """Filters, latent space, decoder."""
         return f"conv {'-'.join(map(str, self.filters))} | {'-'.join(map(str, (self.latent, *self.hidden)))}"
 
-    def design(self, layers: Layers, background: Background, seed: int) -> Design:  # noqa: ARG002
+    def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:  # noqa: ARG002
         """One phase."""
         import keras
 

@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Background:
+class TrainingSet:
     """Events without signal: words (n, words), weights (n,), quantities (n,) to decorrelate a score of."""
 
     contract: InputContract
@@ -32,9 +32,9 @@ class Background:
     def __len__(self) -> int:
         return len(self.words)
 
-    def __getitem__(self, which: slice | IntArray) -> Background:
+    def __getitem__(self, which: slice | IntArray) -> TrainingSet:
         quantities = {name: values[which] for name, values in self.quantities.items()}
-        return Background(self.contract, self.words[which], self.weights[which], quantities)
+        return TrainingSet(self.contract, self.words[which], self.weights[which], quantities)
 
     @property
     def values(self) -> Floats:
@@ -54,10 +54,10 @@ def normalised(contract: InputContract, words: IntArray) -> Floats:
     return values.astype(np.float32)
 
 
-Inputs = Callable[[Background, np.random.Generator], tuple[Floats, ...]]
+Inputs = Callable[[TrainingSet, np.random.Generator], tuple[Floats, ...]]
 
 
-def values_and_shares(background: Background, rng: np.random.Generator) -> tuple[Floats, ...]:  # noqa: ARG001
+def values_and_shares(background: TrainingSet, rng: np.random.Generator) -> tuple[Floats, ...]:  # noqa: ARG001
     """The inputs of most phases: values (n, words) and weights (n, 1)."""
     return background.values, background.shares
 
@@ -94,7 +94,7 @@ class Architecture(Value, ABC):
     """A kind of network. Subclasses hold its shape and its loss, and have a field `kind` that names them."""
 
     @abstractmethod
-    def design(self, layers: Layers, background: Background, seed: int) -> Design:
+    def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:
         """The network for such background, built from `layers`, initial weights and sampling fixed by `seed`."""
 
     @property

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from trigforge.models.architectures.base import Architecture, Background, Design, Phase
+from trigforge.models.architectures.base import Architecture, Design, Phase, TrainingSet
 from trigforge.models.architectures.importance import Reconstruction
 from trigforge.models.architectures.losses import add_loss
 from trigforge.models.layers import Layers
@@ -34,7 +34,7 @@ class Compression(Architecture):
         """Hidden layers and code."""
         return "-".join(str(n) for n in (*self.hidden, self.code))
 
-    def design(self, layers: Layers, background: Background, seed: int) -> Design:  # noqa: ARG002
+    def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:  # noqa: ARG002
         """One phase."""
         import keras
         from keras import ops

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from trigforge.contract import InputContract
 from trigforge.errors import InputError
-from trigforge.models.architectures.base import Background, normalised
+from trigforge.models.architectures.base import TrainingSet, normalised
 from trigforge.value import Value
 
 
@@ -31,7 +31,7 @@ class Reconstruction(Value):
             )
         return np.array([name in self.fields for name in names])
 
-    def importance(self, background: Background) -> npt.NDArray[np.float64]:
+    def importance(self, background: TrainingSet) -> npt.NDArray[np.float64]:
         """Weight (words,) of every word in the error: 1 / mean square over all events, padding included.
 
         So a rare object, such as a muon, counts as much as a common one. It is at most `max_importance`, and 0 for

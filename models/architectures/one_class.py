@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from trigforge.models.architectures.base import Architecture, Background, Design, Phase
+from trigforge.models.architectures.base import Architecture, Design, Phase, TrainingSet
 from trigforge.models.architectures.losses import add_loss
 from trigforge.models.layers import Layers
 
@@ -33,7 +33,7 @@ class OneClass(Architecture):
         """Hidden layers and image."""
         return "-".join(str(n) for n in (*self.hidden, self.outputs))
 
-    def design(self, layers: Layers, background: Background, seed: int) -> Design:  # noqa: ARG002
+    def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:  # noqa: ARG002
         """One phase."""
         import keras
 
@@ -58,7 +58,7 @@ class OneClass(Architecture):
         return shares[:, 0] * distance[:, 0] + self.spread * ops.mean(ops.relu(1.0 - deviation))
 
 
-def _centre(last: Any, image: Any, background: Background) -> None:
+def _centre(last: Any, image: Any, background: TrainingSet) -> None:
     """Make the mean image of the background the origin, by a bias that is not trained."""
     last.bias.assign(last.bias - (image.predict(background.values, batch_size=4096, verbose=0)).mean(axis=0))
     last.bias.trainable = False

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from trigforge.models.architectures.base import Architecture, Background, Design, Phase
+from trigforge.models.architectures.base import Architecture, Design, Phase, TrainingSet
 from trigforge.models.architectures.importance import Reconstruction
 from trigforge.models.architectures.losses import add_loss, divergence, sample
 from trigforge.models.layers import Layers
@@ -32,7 +32,7 @@ class Vae(Architecture):
         """Hidden layers and latent space."""
         return "-".join(str(n) for n in (*self.hidden, self.latent))
 
-    def design(self, layers: Layers, background: Background, seed: int) -> Design:
+    def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:
         """One phase: encoder and decoder together."""
         import keras
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from trigforge.models.architectures.augment import Augmentation
-from trigforge.models.architectures.base import Architecture, Background, Design, Floats, Phase
+from trigforge.models.architectures.base import Architecture, Design, Floats, Phase, TrainingSet
 from trigforge.models.architectures.losses import add_loss, divergence, sample
 from trigforge.models.layers import Layers
 from trigforge.value import Value
@@ -68,7 +68,7 @@ class VicregVae(Architecture):
         vae = (*self.encoder, self.latent, *reversed(self.encoder), self.backbone[-1])
         return f"{'-'.join(map(str, self.backbone))} | {'-'.join(map(str, vae))}"
 
-    def design(self, layers: Layers, background: Background, seed: int) -> Design:
+    def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:
         """Two phases: the backbone on pairs of views, then the VAE on its output."""
         import keras
 
@@ -108,7 +108,7 @@ class VicregVae(Architecture):
         outputs = [False] * (len(self.backbone) - 1) + [True]
         return list(zip(self.backbone, kept, outputs, strict=True))
 
-    def _views(self, background: Background, rng: np.random.Generator) -> tuple[Floats, ...]:
+    def _views(self, background: TrainingSet, rng: np.random.Generator) -> tuple[Floats, ...]:
         return tuple(self.augmentation.view(background.contract, background.words, rng) for _ in range(2))
 
     def _loss(self, decoded: Any, embedding: Any, mean: Any, log_variance: Any, shares: Any) -> Any:

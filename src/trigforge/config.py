@@ -28,6 +28,8 @@ class RateConfig(Value):
     """A menu file; empty for the shipped one."""
     score_fpr: float = Field(default=1e-3, gt=0, lt=1)
     """Background efficiency at which signal efficiencies are quoted."""
+    compared_rate_khz: float = Field(default=1.0, gt=0)
+    """Total and pure rate at which the score is compared with simpler triggers."""
 
 
 class RunConfig(Value):

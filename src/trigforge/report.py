@@ -9,6 +9,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from trigforge.comparison_tables import LEGEND
 from trigforge.notation import GROUP, count
 from trigforge.plots import figures, render
 from trigforge.plots.style import INK, conditions, title_of
@@ -46,6 +47,7 @@ def render_report(results: Results) -> str:
         tables=tables(results),
         plots=plots,
         not_comparable=NOT_COMPARABLE,
+        comparison_legend=LEGEND,
         jets_fitted=count(results.jets.jets_fitted),
         jets_tested=count(results.jets.jets_tested),
         sqrt_s_tev=f"{results.search.sqrt_s_gev / 1e3:g}",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
 from trigforge.calibration.jets import CLOSURE_PT_GEV
-from trigforge.models.metrics import Roc
+from trigforge.comparison_tables import comparison_tables
 from trigforge.notation import GROUP, bandwidth, count, duration, number, percent, rate, size, with_error
-from trigforge.plots.style import title_of
 from trigforge.results import Results
+from trigforge.table import Table
 from trigforge.units import crossing_rate_hz
 
 LEVEL_TITLES: Final = {
@@ -31,19 +30,10 @@ NOT_COMPARABLE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of text; the first `words` columns are words, the others numbers."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: int = 1
-
-
 def tables(results: Results) -> dict[str, Table]:
     """All tables by name."""
     return {
-        "separation": _separation(results),
+        **comparison_tables(results.performance.comparison),
         "training": _training(results),
         "levels": _levels(results),
         "vectors": _vectors(results),
@@ -83,35 +73,6 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
         else:
             shown = ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
             yield f"{prefix}{key}", shown or "(default)"
-
-
-def _separation(results: Results) -> Table:
-    p = results.performance
-    rows = []
-    for curve in p.rocs:
-        best = max(p.baselines.get(curve.name, ()), key=lambda r: r.auc.value, default=None)
-        at_fpr, chosen = p.tpr_at_fpr.get(curve.name), p.tpr_at_threshold.get(curve.name)
-        rows.append(
-            (
-                title_of(curve.name),
-                _area(curve),
-                f"{_area(best)} ({best.name})" if best else "–",
-                percent(at_fpr.value, at_fpr.error) if at_fpr else "–",
-                percent(chosen.value, chosen.error) if chosen else "–",
-            )
-        )
-    head = (
-        "signal",
-        "AUC of the score",
-        "best single quantity",
-        f"efficiency at background {p.fpr:g}",
-        f"efficiency at score ≥ {results.threshold.threshold}",
-    )
-    return Table(head, tuple(rows))
-
-
-def _area(curve: Roc) -> str:
-    return with_error(curve.auc.value, curve.auc.error)
 
 
 def _training(results: Results) -> Table:

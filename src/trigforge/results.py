@@ -10,7 +10,7 @@ from trigforge.calibration.jets import JetCalibration
 from trigforge.calibration.thresholds import ThresholdRow, ThresholdTable
 from trigforge.config import RunConfig
 from trigforge.firmware.synthesis import Resources
-from trigforge.models.metrics import Measured, Roc
+from trigforge.models.metrics import Comparison, Gain, Measured, Quoted, Refused, Roc, Row, WorkingPoint
 from trigforge.models.trained import TrainingRecord
 from trigforge.sim.collisions import Sample
 from trigforge.sim.cosim.certificate import Certificate
@@ -30,18 +30,39 @@ class Spectrum(Value):
 
 
 class Performance(Value):
-    """How the firmware's own score separates the signals from background that was not trained on.
+    """How the firmware's own score separates the signals from background that was not trained on, beside baselines.
 
-    `rocs` holds the score's ROC of every signal; `baselines[signal]` those of simple trigger quantities. The first
-    spectrum is the background's rate in Hz a bin; the others are signal fractions a bin.
+    The comparison has the working points `fpr` and `target`, the rate of the calibrated threshold. The first spectrum
+    is the background's rate in Hz a bin; the others are signal fractions a bin.
     """
 
-    rocs: tuple[Roc, ...]
-    baselines: dict[str, tuple[Roc, ...]]
-    fpr: float
-    tpr_at_fpr: dict[str, Measured]
-    tpr_at_threshold: dict[str, Measured]
+    comparison: Comparison
+    fpr: WorkingPoint
+    target: WorkingPoint
     spectra: tuple[Spectrum, ...]
+
+    @property
+    def rocs(self) -> tuple[Roc, ...]:
+        """The score's ROC of every signal."""
+        return tuple(self._subject.rocs.values())
+
+    @property
+    def tpr_at_fpr(self) -> dict[str, Quoted]:
+        """The score's efficiency for every signal at the background efficiency `fpr`."""
+        return self._at(self.fpr)
+
+    @property
+    def tpr_at_threshold(self) -> dict[str, Quoted]:
+        """The score's efficiency for every signal at the calibrated threshold."""
+        return self._at(self.target)
+
+    @property
+    def _subject(self) -> Row:
+        return self.comparison.row(self.comparison.subject)
+
+    def _at(self, point: WorkingPoint) -> dict[str, Quoted]:
+        found = {n: self._subject.efficiency(n, point, Gain.PLAIN) for n in self.comparison.signals}
+        return {n: e if isinstance(e, Refused) else Measured(value=e.value, error=e.error) for n, e in found.items()}
 
 
 class FirmwareSummary(Value):
@@ -93,7 +114,7 @@ class Results(Value):
                 "name": self.training.recipe,
                 "auc": {r.name: r.auc.model_dump() for r in performance.rocs},
                 "tpr_at_fpr": {
-                    "fpr": performance.fpr,
+                    "fpr": performance.fpr.value,
                     **{name: m.model_dump() for name, m in performance.tpr_at_fpr.items()},
                 },
                 "parameters": self.training.parameters,

@@ -15,11 +15,11 @@ from trigforge.events import read_events
 from trigforge.firmware.emulator import compile_emulator
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
-from trigforge.models.architectures import Background
-from trigforge.models.metrics import FloatArray
+from trigforge.models.architectures import TrainingSet
 from trigforge.pipeline import Run
 from trigforge.sim.collisions import ENHANCED_BIAS, ZERO_BIAS, Sample
 from trigforge.sim.collisions.frozen import FROZEN, find_samples
+from trigforge.weighted import FloatArray
 
 TRAINING: Final = ZERO_BIAS
 """Models train on crossings as they come, and see nothing of the sample that measures them."""
@@ -54,13 +54,13 @@ def encode(contract: InputContract, events: ak.Array) -> IntArray:
     return contract.encode(events, OutOfRange.REFUSE)
 
 
-def level1_background(events: ak.Array) -> Background:
+def level1_background(events: ak.Array) -> TrainingSet:
     """Events that train a network: words of a Level-1 contract whose normaliser is fitted to them, weights, pile-up."""
     contract = level1_contract()
     words = encode(contract, events)
     weights = ak.to_numpy(events["weight"]).astype(np.float64)
     quantities = {"nPU": ak.to_numpy(events["nPU"]).astype(np.float64)}
-    return Background(contract.fit_normaliser(words, weights), words, weights, quantities)
+    return TrainingSet(contract.fit_normaliser(words, weights), words, weights, quantities)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from trigforge.calibration.corrections import load_corrections
 from trigforge.calibration.jets import JetCalibration, derive_jes
-from trigforge.calibration.reuse import interaction_groups
 from trigforge.calibration.thresholds import ThresholdRow, scan_thresholds, threshold_for
 from trigforge.config import RunConfig
 from trigforge.contract import InputContract
 from trigforge.fixed import IntArray
-from trigforge.models.metrics import FloatArray, Roc, baseline_scores, efficiency, roc, threshold_at_fpr
 from trigforge.models.trained import CONTRACT_FILE
 from trigforge.notation import bandwidth, rate, size
 from trigforge.pipeline import Run
 from trigforge.results import Performance, Spectrum
+from trigforge.reuse import interaction_groups
 from trigforge.samples import BACKGROUND, Scored, load_program, read_sample, score_samples
-from trigforge.tla.menu import Menu, decide, default_menu
+from trigforge.stages_compare import compare_run
+from trigforge.tla.menu import Menu, decide_others, default_menu
 from trigforge.tla.rates import measure_rates
 from trigforge.tla.search import SearchOptions, search_dijets
 from trigforge.tla.streams import StreamOptions, measure_streams
 from trigforge.ui import Update
 from trigforge.units import crossing_rate_hz
+from trigforge.weighted import FloatArray
 
 SPECTRUM_BINS: Final = 50
 TLA_FILE: Final = "tla/tla.root"
@@ -53,41 +54,25 @@ def make_thresholds(run: Run, update: Update) -> str:
     scored, rates = scored_samples(run), run.config.rates
     update(0.5, "thresholds")
     menu = menu_of(run.config)
-    closed = menu.model_copy(update={"seeds": tuple(s for s in menu.seeds if not isinstance(s.score, str))})
-    decisions = decide(closed, scored.background, scored.scores)
-    others = np.any([decisions[s.name] for s in closed.seeds if s.prescale == 1], axis=0)
+    others = decide_others(menu, scored.background, scored.scores)
     groups = interaction_groups(scored.background)
-    common = {"colliding_bunches": rates.colliding_bunches, "others": others, "groups": groups}
+    common: dict[str, Any] = {"colliding_bunches": rates.colliding_bunches, "others": others, "groups": groups}
     digest = load_program(run).digest
     table = scan_thresholds(scored.scores, scored.weights, program_digest=digest, **common)
     row = threshold_for(scored.scores, scored.weights, rates.target_rate_khz, **common)
     table.save(run.path("calibration", "thresholds.json"))
     row.save(run.path("calibration", "threshold.json"))
-    update(0.8, "ROC")
-    performance = measure_performance(run, scored, row.threshold)
+    update(0.6, "scores and baselines")
+    performance = measure_performance(run, scored)
     performance.save(run.path("model", "performance.json"))
     areas = ", ".join(f"AUC({r.name}) {r.auc.value:.3f}" for r in performance.rocs)
     return f"score >= {row.threshold}: {row.rate_khz:.2f} ± {row.rate_err_khz:.2f} kHz; {areas}"
 
 
-def measure_performance(run: Run, scored: Scored, threshold: int) -> Performance:
-    """ROC, efficiencies and spectra of the firmware's score and of simple trigger quantities."""
-    fpr = run.config.rates.score_fpr
-    cut = threshold_at_fpr(scored.scores, scored.weights, fpr)
-    background, groups = baseline_scores(scored.background), interaction_groups(scored.background)
-    baselines: dict[str, tuple[Roc, ...]] = {}
-    for name, events in scored.signals.items():
-        values = baseline_scores(events)
-        baselines[name] = tuple(roc(q, background[q], scored.weights, values[q], groups) for q in values)
-    items = scored.signal_scores.items()
-    return Performance(
-        rocs=tuple(roc(n, scored.scores.astype(float), scored.weights, s.astype(float), groups) for n, s in items),
-        baselines=baselines,
-        fpr=fpr,
-        tpr_at_fpr={n: efficiency(s >= cut) for n, s in items},
-        tpr_at_threshold={n: efficiency(s >= threshold) for n, s in items},
-        spectra=_spectra(run, scored),
-    )
+def measure_performance(run: Run, scored: Scored) -> Performance:
+    """The firmware's score beside the trainer's and simple triggers on the same events, and its spectra."""
+    comparison, fpr, target = compare_run(run, scored, menu_of(run.config))
+    return Performance(comparison=comparison, fpr=fpr, target=target, spectra=_spectra(run, scored))
 
 
 def make_rates(run: Run, update: Update) -> str:

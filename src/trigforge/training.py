@@ -24,7 +24,7 @@ from trigforge.firmware.project import Project
 from trigforge.firmware.rtl import write_rtl
 from trigforge.firmware.synthesis import estimate
 from trigforge.fixed import IntArray
-from trigforge.models.architectures import Background, normalised
+from trigforge.models.architectures import TrainingSet, normalised
 from trigforge.models.checkpoint import FrontPoint
 from trigforge.models.recipe import Recipe
 from trigforge.models.settings import Arithmetic, Pruning
@@ -37,7 +37,7 @@ from trigforge.value import Value, write_atomic
 YOSYS_PER_ALKAID: Final = 1.45
 """Yosys's LUTs for one of alkaid's: 1.33 to 1.48 for the reference projects (docs/synthesis.md)."""
 MERIT_FPR: Final = 1e-3
-"""Background efficiency at which the merit is taken."""
+"""TrainingSet efficiency at which the merit is taken."""
 FRONT_FILE: Final = "front.json"
 FLOAT_FOLDER: Final = "float"
 PROJECT_FILE: Final = "project.toml"
@@ -74,7 +74,7 @@ class Monitor:
         return firmware.predict(normalised(self.contract, words), batch_size=16384, verbose=0)[:, 0]
 
 
-def read_background(samples: Path | None) -> Background:
+def read_background(samples: Path | None) -> TrainingSet:
     """The training sample of a folder, default the one that trigforge brings along."""
     return level1_background(ak.Array(read_events((samples or FROZEN) / TRAINING)))
 
@@ -87,7 +87,7 @@ def signal_words(samples: Path | None, contract: InputContract) -> dict[str, Int
     return {name: encode(contract, ak.Array(read_events(folder / name, columns))) for name in names}
 
 
-def monitor(recipe: Recipe, background: Background, signals: Mapping[str, IntArray]) -> Monitor:
+def monitor(recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray]) -> Monitor:
     """The judge of a recipe's training: held-out background against the first half of every signal."""
     cut = int(len(background) * (1 - recipe.training.validation))
     held_out = background[cut:]
@@ -97,7 +97,7 @@ def monitor(recipe: Recipe, background: Background, signals: Mapping[str, IntArr
 
 def train_project(
     recipe: Recipe,
-    background: Background,
+    background: TrainingSet,
     signals: Mapping[str, IntArray],
     project: Project,
     out: Path,
@@ -117,7 +117,7 @@ def train_project(
     return trained
 
 
-def train_float(recipe: Recipe, background: Background, out: Path, report: Report) -> TrainedModel:
+def train_float(recipe: Recipe, background: TrainingSet, out: Path, report: Report) -> TrainedModel:
     """Train the recipe's network in floating point, into a folder of `out`."""
     quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
     twin = recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning()})

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trigforge.errors import InputError
-from trigforge.models.metrics import efficiency, roc, threshold_at_fpr
+from trigforge.models.metrics import Improvement, Refused, efficiency, improvement, roc
+from trigforge.models.metrics.roc import area, placements
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -40,17 +41,55 @@ def test_the_error_of_the_area_knows_of_copies() -> None:
     assert blind.error < 0.5 * told.error
 
 
-@given(st.integers(0, 2**32 - 1), st.floats(1e-3, 0.9))
-def test_the_threshold_is_the_smallest_that_keeps_the_rate(seed: int, fpr: float) -> None:
-    rng = np.random.default_rng(seed)
-    scores, weights = rng.integers(0, 50, 200), rng.random(200)
-    cut = threshold_at_fpr(scores, weights, fpr)
+def test_a_lead_in_area_is_the_difference_with_a_correlated_error() -> None:
+    rng = np.random.default_rng(4)
+    leads, apart = [], []
+    for _ in range(200):
+        truth = [rng.normal(0, 1, 300), rng.normal(1, 1, 300)]
+        weights = rng.random(300) + 0.2
+        a, b = (placements(*_noisy(truth, weights, rng)) for _ in range(2))
+        leads.append(area(a, weights, less=b))
+        apart.append(np.hypot(area(a, weights).error, area(b, weights).error))
+        assert leads[-1].value == pytest.approx(area(a, weights).value - area(b, weights).value, abs=1e-12)
+    spread = np.std([m.value for m in leads])
+    assert np.mean([m.error for m in leads]) == pytest.approx(spread, rel=0.15)
+    assert np.mean(apart) > 2 * spread
 
-    def passing(threshold: int) -> float:
-        return float(weights[scores >= threshold].sum() / weights.sum())
 
-    assert passing(cut) <= fpr + 1e-12
-    assert cut == 0 or passing(cut - 1) > fpr or not (scores == cut - 1).any()
+def _noisy(truth, weights, rng):
+    background, signal = (values + rng.normal(0, 0.3, len(values)) for values in truth)
+    return background, weights, signal
+
+
+def test_a_curve_holds_both_efficiencies_and_their_errors() -> None:
+    background, weights = np.arange(100), np.full(100, 0.01)
+    curve = roc("x", background, weights, np.arange(50, 150))
+    points = zip(curve.background, curve.background_error, curve.signal, curve.signal_error, strict=True)
+    for background_efficiency, background_error, found, error in list(points)[1:-1]:
+        above = round(100 * background_efficiency)
+        passed = np.arange(100) < min(50 + above, 100)
+        assert background_error == pytest.approx(np.sqrt(above) / 100, rel=1e-5)
+        if background_efficiency > 0:
+            assert (found, error) == pytest.approx((passed.mean(), efficiency(passed).error), rel=1e-5)
+    assert curve.supported_from == pytest.approx(0.1)
+
+
+def test_the_best_improvement_is_sought_where_enough_background_is_left() -> None:
+    weights = np.full(1000, 1e-3)
+    found = improvement(roc("x", np.arange(1000), weights, np.full(400, 5000)))
+    assert isinstance(found, Improvement)
+    assert found.background in {0.01, 0.011}, "cuts are thinned"
+    assert found.best.value == pytest.approx(1 / np.sqrt(found.background))
+    assert found.best.error == pytest.approx(found.best.value / (2 * np.sqrt(1000 * found.background)), rel=0.01)
+    few = improvement(roc("x", np.arange(9), np.full(9, 1 / 9), np.full(400, 5000)))
+    assert few == Refused(reason="no cut has 10 effective background events above it")
+
+
+def test_copies_of_a_crossing_do_not_support_a_cut() -> None:
+    background, weights = np.repeat(np.arange(100), 10), np.full(1000, 1e-3)
+    alone, told = (roc("x", background, weights, np.arange(100), g) for g in (None, background))
+    assert alone.supported_from == pytest.approx(0.01)
+    assert told.supported_from in {0.1, 0.11}, "cuts are thinned"
 
 
 def test_an_efficiency_of_zero_has_an_error() -> None:

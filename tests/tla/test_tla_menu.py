@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from trigforge.errors import InputError
-from trigforge.tla.menu import Leg, Menu, PairCut, Quantity, Seed, decide, default_menu
+from trigforge.tla.menu import Leg, Menu, PairCut, Quantity, Seed, decide, decide_others, default_menu
 
 objects = st.lists(
     st.fixed_dictionaries(
@@ -187,3 +187,18 @@ def test_decisions_without_what_they_need_are_refused() -> None:
         decide(numbered, events, np.array([1, 2]))
     with pytest.raises(InputError, match=r"stream must be one that menu 'default' feeds, main, tla, not 'express'"):
         default_menu().of_stream("express")
+
+
+def test_the_other_seeds_are_those_without_an_open_threshold_or_a_prescale() -> None:
+    events = jets([[{"pt": 30.0, "eta": 0.0, "phi": 0.0}], [{"pt": 15.0, "eta": 0.0, "phi": 0.0}], []])
+    hard, soft = (Leg(collection="L1Jet", min_pt_gev=pt) for pt in (20, 10))
+    seeds = (
+        Seed(name="Hard", legs=(hard,)),
+        Seed(name="Soft", legs=(soft,), prescale=10),
+        Seed(name="Scored", score=7),
+        Seed(name="New", score="nominal"),
+    )
+    scores = np.array([1, 1, 7])
+    assert_array_equal(decide_others(Menu(name="m", seeds=seeds), events, scores), [True, False, True])
+    assert_array_equal(decide_others(Menu(name="m", seeds=seeds[:2]), events), [True, False, False])
+    assert_array_equal(decide_others(Menu(name="m", seeds=seeds[1:2]), events), [False, False, False])

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from trigforge.plots import offline, performance, rates
-from trigforge.plots.style import plot_style
+from trigforge.models.metrics import Comparison
+from trigforge.plots import comparison, offline, performance, rates
+from trigforge.plots.style import conditions, plot_style
 from trigforge.results import Results
 from trigforge.value import write_atomic
 
@@ -29,7 +30,7 @@ PLOTS: Final[Mapping[str, Callable[[Results], Figure]]] = MappingProxyType(
         "dijet_mass": offline.dijet_plot,
     }
 )
-"""Every plot of which a run has one; ROC curves there are as many as signals, `roc_1`, `roc_2` …"""
+"""Every plot of which a run has one; ROC curves there are as many as signals, `roc_1`, `roc_2` …, and `sculpting`."""
 
 TALK_DPI: Final = 200
 
@@ -37,9 +38,17 @@ TALK_DPI: Final = 200
 def figures(results: Results) -> dict[str, Figure]:
     """All plots of a run by name, `roc_1` … first."""
     with plot_style():
-        curves = enumerate(results.performance.rocs, start=1)
-        drawn = {f"roc_{i}": performance.roc_plot(results, curve) for i, curve in curves}
+        drawn = comparison_figures(results.performance.comparison, conditions(results))
         return drawn | {name: draw(results) for name, draw in PLOTS.items()}
+
+
+def comparison_figures(found: Comparison, right: str) -> dict[str, Figure]:
+    """The plots of a comparison by name: `roc_1` … of its signals, and `sculpting`; `right` says what events they are.
+
+    Figures are made inside `plot_style`.
+    """
+    drawn = {f"roc_{i}": comparison.rate_plot(found, n, right) for i, n in enumerate(found.signals, start=1)}
+    return drawn | {"sculpting": comparison.sculpting_plot(found, right)}
 
 
 def render(figure: Figure, form: str) -> bytes:

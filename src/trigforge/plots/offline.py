@@ -12,11 +12,11 @@ from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from trigforge.calibration.jets import CLOSURE_PT_GEV
 from trigforge.calibration.response import ResponseBin
-from trigforge.calibration.weighted import FloatArray
 from trigforge.notation import number
 from trigforge.plots.style import INK, LINES, MARKERS, MUTED, PALETTE, label, legend_below, new_figure, plain
 from trigforge.results import Results
 from trigforge.tla.dijet import evaluate
+from trigforge.weighted import FloatArray
 
 CLOSURE_BAND = 0.01
 

@@ -1,4 +1,4 @@
-"""Plots of the model: ROC curves, spectra of the score, training."""
+"""Plots of the model: spectra of the score, training."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from trigforge.models.metrics import FloatArray, Roc
-from trigforge.notation import with_error
 from trigforge.plots.style import (
-    CHOICE,
     INK,
     LINES,
     MUTED,
@@ -27,34 +24,6 @@ from trigforge.plots.style import (
     title_of,
 )
 from trigforge.results import Results, Spectrum
-from trigforge.units import crossing_rate_hz
-
-BASELINE_COLORS = tuple(color for color in PALETTE if color != CHOICE)
-BELOW_WORKING_POINT = 0.1
-"""How far below the smaller of the two working points ROC curves are drawn."""
-
-SMALL_EFFICIENCY = 0.1
-"""Below it at the working point, signal efficiency is drawn on a logarithmic axis."""
-
-
-def roc_plot(results: Results, curve: Roc) -> Figure:
-    """Signal efficiency against background efficiency and rate: the score, the baselines, the working point."""
-    figure = new_figure(6.0)
-    axes = figure.subplots()
-    sample = results.samples.get(curve.name)
-    signal_events = sample.events if sample else 0
-    _score_curve(axes, results, curve, signal_events)
-    for i, baseline in enumerate(results.performance.baselines.get(curve.name, ())):
-        style: dict[str, Any] = {"color": BASELINE_COLORS[i % 5], "linestyle": LINES[1:][i % 5], "linewidth": 1.4}
-        axes.plot(baseline.background, baseline.signal, label=_legend(baseline, baseline.name), **style)
-    chance = np.geomspace(1e-9, 1, 200)
-    axes.plot(chance, chance, color=MUTED, linewidth=0.8, linestyle=":", label="no separation")
-    _working_points(axes, results, curve.name)
-    _roc_axes(axes, results, curve)
-    label(axes, results)
-    axes.text(0.03, 0.96, plain(title_of(curve.name)), transform=axes.transAxes, va="top", fontweight="bold")
-    legend_below(figure, axes)
-    return figure
 
 
 def spectrum_plot(results: Results) -> Figure:
@@ -105,95 +74,6 @@ def training_plot(results: Results) -> Figure:
     label(upper, results, plain(f"recipe {record.recipe}, {record.framework}"))
     legend_below(figure, (upper, lower))
     return figure
-
-
-def _score_curve(axes: Axes, results: Results, curve: Roc, signal_events: int) -> None:
-    """The score's ROC with its statistical band, dotted where too few background events are left."""
-    background, signal = np.array(curve.background), np.array(curve.signal)
-    supported = background >= _supported_from(results)
-    axes.plot(
-        background[supported], signal[supported], color=INK, linewidth=2.2, label=_legend(curve, "firmware score")
-    )
-    axes.plot(background[~supported], signal[~supported], color=INK, linewidth=1.2, linestyle=":")
-    error = _roc_errors(results, background, signal, signal_events)
-    low, high = np.maximum(signal - error, 1e-6), np.minimum(signal + error, 1)
-    axes.fill_between(background, low, high, where=supported, color=INK, alpha=0.18, linewidth=0, label="stat. ±1σ")
-
-
-def _supported_from(results: Results) -> float:
-    """The smallest background efficiency with enough effective events, that of the last row of the rate scan."""
-    return results.thresholds.rows[-1].rate_khz * 1e3 / crossing_rate_hz(results.thresholds.colliding_bunches)
-
-
-def _roc_errors(results: Results, background: FloatArray, signal: FloatArray, signal_events: int) -> FloatArray:
-    """Error of the signal efficiency: binomial (Jeffreys), and the error of the background's rate along the curve."""
-    a, b = signal * signal_events + 0.5, (1 - signal) * signal_events + 0.5
-    binomial = a * b / ((a + b) ** 2 * (a + b + 1))
-    rows = results.thresholds.rows[::-1]
-    crossing_khz = crossing_rate_hz(results.thresholds.colliding_bunches) / 1e3
-    relative = [row.rate_err_khz / row.rate_khz for row in rows]
-    spread = np.interp(background, [row.rate_khz / crossing_khz for row in rows], relative)
-    log, order = np.log(np.maximum(background, 1e-12)), np.argsort(background, kind="stable")
-    up = np.interp(log + spread, log[order], signal[order])
-    down = np.interp(log - spread, log[order], signal[order])
-    return np.asarray(np.sqrt(binomial + ((up - down) / 2) ** 2))
-
-
-def _working_points(axes: Axes, results: Results, name: str) -> None:
-    """The calibrated threshold, with errors of both efficiencies, and the quoted background efficiency."""
-    row, performance = results.threshold, results.performance
-    crossing_khz = crossing_rate_hz(results.thresholds.colliding_bunches) / 1e3
-    chosen = performance.tpr_at_threshold.get(name)
-    if chosen is not None:
-        axes.errorbar(
-            row.rate_khz / crossing_khz,
-            chosen.value,
-            xerr=row.rate_err_khz / crossing_khz,
-            yerr=chosen.error,
-            fmt="*",
-            markersize=13,
-            color=CHOICE,
-            markeredgecolor=INK,
-            markeredgewidth=0.6,
-            zorder=5,
-            label=plain(f"threshold {row.threshold}: {with_error(row.rate_khz, row.rate_err_khz)} kHz"),
-        )
-    quoted = performance.tpr_at_fpr.get(name)
-    if quoted is not None:
-        axes.errorbar(
-            performance.fpr,
-            quoted.value,
-            yerr=quoted.error,
-            fmt="o",
-            markersize=6,
-            color=INK,
-            markerfacecolor="none",
-            zorder=5,
-            label=f"background efficiency {performance.fpr:g}",
-        )
-
-
-def _roc_axes(axes: Axes, results: Results, curve: Roc) -> None:
-    performance = results.performance
-    crossing_khz = crossing_rate_hz(results.thresholds.colliding_bunches) / 1e3
-    lowest = min(results.threshold.rate_khz / crossing_khz, performance.fpr)
-    axes.set_xscale("log")
-    axes.set_xlim(10 ** np.floor(np.log10(max(BELOW_WORKING_POINT * lowest, 1e-9))), 1)
-    chosen = performance.tpr_at_threshold.get(curve.name)
-    if chosen is not None and chosen.value < SMALL_EFFICIENCY:
-        axes.set_yscale("log")
-        axes.set_ylim(10 ** np.floor(np.log10(max(chosen.value / 3, 1e-4))), 1.8)
-    else:
-        axes.set_ylim(0, 1.05)
-    axes.set_xlabel("background efficiency")
-    axes.set_ylabel("signal efficiency")
-    axes.tick_params(axis="x", which="both", top=False)
-    top = axes.secondary_xaxis("top", functions=proportional(crossing_khz))
-    top.set_xlabel(f"background rate [kHz], {results.thresholds.colliding_bunches} colliding bunches")
-
-
-def _legend(curve: Roc, name: str) -> str:
-    return plain(f"{name}, AUC {with_error(curve.auc.value, curve.auc.error)}")
 
 
 def _histogram(

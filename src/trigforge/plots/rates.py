@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trigforge.calibration.weighted import FloatArray
 from trigforge.notation import bandwidth, with_error
 from trigforge.plots.style import (
     CHOICE,
@@ -24,6 +23,7 @@ from trigforge.plots.style import (
 )
 from trigforge.results import Results
 from trigforge.tla.streams import StreamRow, founding_figures
+from trigforge.weighted import FloatArray
 
 PLATEAU = 0.95
 """Thresholds that keep more than this share of the rate are not drawn."""

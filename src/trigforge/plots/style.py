@@ -82,8 +82,13 @@ def new_figure(height: float = 5.0, width: float = WIDTH) -> Figure:
 
 def label(axes: Axes, results: Results, right: str = "") -> None:
     """Say above the axes what is seen: simulation, not data, of which collisions."""
+    heading(axes, right or conditions(results))
+
+
+def heading(axes: Axes, right: str) -> None:
+    """Say above the axes that this is simulation, and on the right of what."""
     axes.set_title(r"$\mathbf{trigforge}$ $\mathit{simulation}$", loc="left")
-    axes.set_title(right or conditions(results), loc="right")
+    axes.set_title(right, loc="right")
 
 
 def conditions(results: Results) -> str:

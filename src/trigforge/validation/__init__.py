@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import awkward as ak
 import numpy as np
 
-from trigforge.calibration.reuse import interaction_groups
-from trigforge.calibration.weighted import effective_events
+from trigforge.reuse import interaction_groups
 from trigforge.sim.collisions.dataset import Sample
 from trigforge.sim.collisions.validation import GeneratorFacts, PileUpPoint
 from trigforge.validation.jets import measure_jets
 from trigforge.validation.rates import measure_closures, measure_curves, measure_seeds
 from trigforge.validation.tables import fill
 from trigforge.validation.values import Validation
+from trigforge.weighted import effective_events
 
 __all__ = ["Validation", "fill", "measure"]
 

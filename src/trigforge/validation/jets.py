@@ -11,10 +11,10 @@ import numpy as np
 
 from trigforge.calibration.matching import JetPairs, match_jets
 from trigforge.calibration.response import JetBinning, measure_response
-from trigforge.calibration.weighted import FloatArray, effective_events
 from trigforge.errors import InputError
 from trigforge.sim.collisions.validation import Point
 from trigforge.validation.values import JetLevel, TurnOn
+from trigforge.weighted import FloatArray, effective_events
 
 BINNING: Final = JetBinning(
     abs_eta_edges=(0.0, 1.3, 2.5, 3.0, 4.5),

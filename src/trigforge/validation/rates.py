@@ -9,13 +9,13 @@ from typing import Any, Final
 import awkward as ak
 import numpy as np
 
-from trigforge.calibration.reuse import interaction_groups
-from trigforge.calibration.weighted import FloatArray, effective_events, measure_rate, squared_sum
 from trigforge.fixed import IntArray
+from trigforge.reuse import interaction_groups
 from trigforge.sim.collisions.validation import Point
 from trigforge.units import DEFAULT_COLLIDING_BUNCHES
 from trigforge.validation.public import PUBLIC_SEEDS, Selection
 from trigforge.validation.values import Closure, RateCurve, RatePoint, SeedRate
+from trigforge.weighted import FloatArray, effective_events, measure_rate, squared_sum
 
 CURVE_GEV: Final = (*range(4, 40, 2), *range(40, 100, 5), *range(100, 300, 10), *range(300, 1001, 50))
 CURVES: Final = (

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trigforge.calibration.weighted import check_weights, effective_events, measure_rate, refuse_unsupported
 from trigforge.errors import InputError
 from trigforge.units import crossing_rate_hz
+from trigforge.weighted import check_weights, effective_events, measure_rate, refuse_unsupported
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=50), st.floats(1e-3, 1e3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from trigforge.units import crossing_rate_hz
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+
+MIN_EFFECTIVE_EVENTS = 10.0
+"""Fewest effective events above a threshold: below, its rate has an error above 30 %."""
 
 WEIGHT_SUM_TOLERANCE = (0.05, 0.25)
 WEIGHT_SUM_SIGMAS = 5.0
@@ -39,6 +43,22 @@ def effective_events(weights: npt.ArrayLike, groups: IntArray | None = None) -> 
     w = np.asarray(weights, dtype=np.float64)
     squares = squared_sum(w, groups)
     return float(np.sum(w)) ** 2 / squares if squares > 0 else 0.0
+
+
+def square_steps(
+    scores: npt.NDArray[np.integer[Any] | np.floating[Any]], weights: FloatArray, groups: IntArray | None
+) -> FloatArray:
+    """What each event adds to Σ over groups of (Σw)² when events are taken from the highest score down."""
+    if groups is None:
+        return weights**2
+    order = np.lexsort((-scores, groups))
+    w, g = weights[order], groups[order]
+    before = np.cumsum(w) - w
+    first = np.append(True, g[1:] != g[:-1])
+    before = before - before[first][np.cumsum(first) - 1]
+    steps = np.empty_like(w)
+    steps[order] = 2 * before * w + w**2
+    return steps
 
 
 def check_weights(weights: npt.ArrayLike) -> FloatArray:

@@ -8,10 +8,10 @@ import pytest
 from toy_events import toy_events
 
 from trigforge.calibration.response import truncated_mean
-from trigforge.calibration.reuse import interaction_groups
 from trigforge.calibration.thresholds import threshold_for
-from trigforge.calibration.weighted import effective_events, measure_rate, squared_sum
+from trigforge.reuse import interaction_groups
 from trigforge.tla.spectrum import fill_spectrum
+from trigforge.weighted import effective_events, measure_rate, squared_sum
 
 
 def with_interactions(numbers: list[int]) -> ak.Array:

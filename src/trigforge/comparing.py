@@ -1,0 +1,112 @@
+"""`compare_on_events`: scores of a model beside simple triggers and an isolation forest, all on the same events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import awkward as ak
+import numpy as np
+
+from trigforge.fixed import IntArray
+from trigforge.models.metrics import (
+    Background,
+    Comparison,
+    IsolationForest,
+    Options,
+    ScoreArrays,
+    ScoreKind,
+    Signal,
+    baseline_scores,
+    compare_scores,
+    sculpting_variables,
+)
+from trigforge.models.metrics.roc import Scores
+from trigforge.reuse import interaction_groups
+from trigforge.tla.menu import Menu, decide_others
+from trigforge.units import DEFAULT_COLLIDING_BUNCHES
+from trigforge.weighted import FloatArray
+
+FOREST: Final = "isolation forest"
+_BACKGROUND: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Weighted background with weights (n,) that sum to 1, and signals: what scores are compared on."""
+
+    background: ak.Array
+    signals: Mapping[str, ak.Array]
+
+    @property
+    def weights(self) -> FloatArray:
+        """Of the background (n,)."""
+        return np.asarray(ak.to_numpy(self.background["weight"]), dtype=np.float64)
+
+    def score(self, kind: ScoreKind, of: Callable[[ak.Array], Scores]) -> ScoreArrays:
+        """A score of all events, from a function of events that gives one number (n,) each."""
+        return ScoreArrays(kind, of(self.background), {name: of(events) for name, events in self.signals.items()})
+
+
+def compare_on_events(
+    scores: Mapping[str, ScoreArrays],
+    subject: str,
+    events: Events,
+    menu: Menu,
+    options: Options,
+    forest: IsolationForest | None = None,
+    colliding_bunches: int = DEFAULT_COLLIDING_BUNCHES,
+) -> Comparison:
+    """Compare a model's `scores`, of which one is the `subject`, with baselines on the same events.
+
+    Pure rates are against the unprescaled seeds of the menu. Sculpting is that of dijet mass, HT and pile-up.
+    """
+    own = scores.get(subject)
+    background = Background(
+        events.weights,
+        interaction_groups(events.background),
+        decide_others(menu, events.background, _integers(own.background if own else None)),
+        colliding_bunches,
+    )
+    signals = {
+        name: Signal(
+            len(found),
+            interaction_groups(found),
+            decide_others(menu, found, _integers(own.signals.get(name) if own else None)),
+        )
+        for name, found in events.signals.items()
+    }
+    rows = {**scores, **baselines(events, forest)}
+    wanted = options if options.variables else _with_variables(options, events)
+    return compare_scores(rows, background, signals, subject, wanted)
+
+
+def baselines(events: Events, forest: IsolationForest | None = None) -> dict[str, ScoreArrays]:
+    """The cuts on single quantities, and the forest's score if there is one."""
+    samples = {_BACKGROUND: events.background, **events.signals}
+    simple = {name: baseline_scores(found) for name, found in samples.items()}
+    rows = {
+        quantity: ScoreArrays(
+            ScoreKind.CUT, simple[_BACKGROUND][quantity], {name: simple[name][quantity] for name in events.signals}
+        )
+        for quantity in simple[_BACKGROUND]
+    }
+    if forest is None:
+        return rows
+    return rows | {FOREST: events.score(ScoreKind.FOREST, lambda found: forest(forest.contract.encode(found)))}
+
+
+def _with_variables(options: Options, events: Events) -> Options:
+    return Options(
+        points=options.points,
+        variables=sculpting_variables(events.background),
+        sculpted_at=options.sculpted_at,
+        replicas=options.replicas,
+        seed=options.seed,
+    )
+
+
+def _integers(scores: Scores | None) -> IntArray | None:
+    """Firmware scores, for seeds of the menu that have an integer threshold."""
+    return scores.astype(np.int64) if scores is not None and scores.dtype.kind in "iu" else None
