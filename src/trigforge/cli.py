@@ -21,6 +21,7 @@ from trigforge.cli_patterns import patterns, testbench
 from trigforge.cli_samples import JSON, generate, import_file, print_json
 from trigforge.cli_train import train
 from trigforge.cli_validate import validate
+from trigforge.cli_zoo import card, zoo
 from trigforge.errors import CheckError, InputError
 from trigforge.ui import Reporter
 
@@ -141,6 +142,8 @@ app.add_command(bench)
 app.add_command(patterns)
 app.add_command(testbench)
 app.add_command(train)
+app.add_command(zoo)
+app.add_command(card)
 _stages(app, "rates", "Count the trigger menu, the anomaly seed included.", "rates")
 _stages(app, "tla", "Write the trigger-level stream and account for rates and bytes.", "streams")
 _stages(app, "search", "Fit the dijet mass spectrum of the trigger-level stream.", "search")

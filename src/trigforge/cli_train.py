@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.table import Table
 
 from trigforge.cli_samples import JSON, print_json
 from trigforge.ui import Reporter
+
+if TYPE_CHECKING:
+    from trigforge.models.metrics import Comparison
 
 
 @click.command()
@@ -24,6 +27,7 @@ from trigforge.ui import Reporter
 @click.option("--latency-ns", type=float, default=50.0, show_default=True, help="Budget from input to output port.")
 @click.option("--samples", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of samples.")
 @click.option("--no-float", is_flag=True, help="Do not train the floating-point twin.")
+@click.option("--no-measure", is_flag=True, help="Do not compare the scores with baselines.")
 @click.option("--fresh", is_flag=True, help="Start again where a training was interrupted or finished.")
 @JSON
 def train(recipe: str | None, out: Path | None, fresh: bool, as_json: bool, **options: Any) -> None:
@@ -66,11 +70,31 @@ def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) ->
         with reporter.stage("float") as update:
             twin = train_float(recipe, background, folder, update).record
         reporter.line(f"float      {twin.seconds:.0f} s: {twin.epochs[-1]}")
+    comparison = None if options["no_measure"] else _measure(reporter, folder, samples)
     if as_json:
         front = [point.model_dump() for point, _ in trained.front]
-        print_json({"folder": str(folder), "training": record.model_dump(mode="json"), "front": front})
+        compared = None if comparison is None else comparison.model_dump(mode="json")
+        printed = {"folder": str(folder), "training": record.model_dump(mode="json"), "front": front}
+        print_json({**printed, "comparison": compared})
     else:
         reporter.line(f"{folder}, {len(trained.front)} models on the front, {folder / FRONT_FILE}")
+
+
+def _measure(reporter: Reporter, folder: Path, samples: Path | None) -> Comparison | None:
+    """Compare the scores on events that were not trained on, save what is found and show it."""
+    from trigforge.comparison_tables import LEGEND, scores_table, verdicts_table
+    from trigforge.measuring import COMPARISON_FILE, measure_folder
+
+    with reporter.stage("measure"):
+        found = measure_folder(folder, samples)
+    if found is None:
+        reporter.line("measure    nothing: the model has no score")
+        return None
+    found.save(folder / COMPARISON_FILE)
+    for table in (scores_table(found), verdicts_table(found)):
+        reporter.line(table.text())
+    reporter.line(f"{LEGEND} {folder / COMPARISON_FILE}")
+    return found
 
 
 def _list(recipes: list[Any], as_json: bool) -> None:

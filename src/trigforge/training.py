@@ -133,6 +133,11 @@ def project_of(recipe: Recipe, clock_ns: float, budget_ns: float) -> Project:
     return Project.parse({"name": recipe.name, "model": model, "targets": targets}, where="the command line")
 
 
+def project_of_folder(folder: Path) -> Project:
+    """The project that 'trigforge train' wrote to a folder."""
+    return Project.load(folder / PROJECT_FILE)
+
+
 def project_text(project: Project, recipe: Recipe) -> str:
     """The project as TOML."""
     targets = project.targets
