@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--latency-ns", type=float, default=50.0, show_default=True, help="Budget from input to output port.")
 @click.option("--samples", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of samples.")
 @click.option("--no-float", is_flag=True, help="Do not train the floating-point twin.")
+@click.option("--post-training", type=click.IntRange(2, 18), multiple=True, help="Also quantise the twin to such bits.")
 @click.option("--no-measure", is_flag=True, help="Do not compare the scores with baselines.")
 @click.option("--fresh", is_flag=True, help="Start again where a training was interrupted or finished.")
 @JSON
@@ -53,9 +54,20 @@ def train(recipe: str | None, out: Path | None, fresh: bool, as_json: bool, **op
 
 
 def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) -> None:
-    from trigforge.training import FRONT_FILE, project_of, read_background, signal_words, train_float, train_project
+    from trigforge.errors import InputError
+    from trigforge.training import (
+        FRONT_FILE,
+        project_of,
+        quantise_twin,
+        read_background,
+        signal_words,
+        train_float,
+        train_project,
+    )
 
     reporter, samples = Reporter(), options["samples"]
+    if options["no_float"] and options["post_training"]:
+        raise InputError("--post-training quantises the floating-point twin, which --no-float leaves out; drop one")
     project = project_of(recipe, options["clock_ns"], options["latency_ns"])
     with reporter.stage("samples"):
         background = read_background(samples)
@@ -68,8 +80,10 @@ def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) ->
     reporter.line(f"train      {record.seconds:.0f} s, epoch {record.chosen + 1} of {epochs}: {chosen}")
     if not options["no_float"]:
         with reporter.stage("float") as update:
-            twin = train_float(recipe, background, folder, update).record
-        reporter.line(f"float      {twin.seconds:.0f} s: {twin.epochs[-1]}")
+            twin = train_float(recipe, background, folder, update)
+        reporter.line(f"float      {twin.record.seconds:.0f} s: {twin.record.epochs[-1]}")
+        for bits in options["post_training"]:
+            reporter.line(f"quantised  {quantise_twin(twin, background, bits, project, folder)}")
     comparison = None if options["no_measure"] else _measure(reporter, folder, samples)
     if as_json:
         front = [point.model_dump() for point, _ in trained.front]

@@ -21,7 +21,7 @@ from trigforge.notation import count
 from trigforge.samples import BACKGROUND, TRAINING, encode
 from trigforge.sim.collisions.frozen import FROZEN, find_samples
 from trigforge.tla.menu import default_menu
-from trigforge.training import FLOAT_FOLDER, program_of, project_of_folder
+from trigforge.training import FLOAT_FOLDER, POST_TRAINING, program_of, project_of_folder
 
 COMPARISON_FILE: Final = "comparison.json"
 SUBJECT: Final = "firmware"
@@ -57,6 +57,9 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
     if (folder / FLOAT_FOLDER / MODEL_FILE).is_file():
         twin = load_trained(folder / FLOAT_FOLDER)
         scores["float network"] = events.score(ScoreKind.FLOAT, lambda found: twin(encode(twin.contract, found))[:, 0])
+    for quantised in sorted(folder.glob(f"{POST_TRAINING}*")):
+        name = f"{quantised.name.removeprefix(POST_TRAINING)} bits after training"
+        scores[name] = _post_training(quantised, events)
     latent = _latent(trained, events)
     if latent is not None:
         scores["latent code"] = latent
@@ -98,6 +101,13 @@ def held_out(folder: Path) -> Events:
     signals = {name: ak.Array(read_events(folder / name)) for name in names}
     halves = {name: found[len(found) // 2 :] for name, found in signals.items()}
     return Events(ak.Array(read_events(folder / BACKGROUND)), halves)
+
+
+def _post_training(folder: Path, events: Events) -> ScoreArrays:
+    """The firmware score of a float network that was quantised after its training."""
+    twin = load_trained(folder)
+    emulator = compile_emulator(program_of(twin.keras, twin.contract, project_of_folder(folder)), folder)
+    return events.score(ScoreKind.QUANTISED, lambda found: emulator(encode(twin.contract, found))[:, 0])
 
 
 def _latent(trained: TrainedModel, events: Events) -> ScoreArrays | None:

@@ -20,12 +20,13 @@ from trigforge.firmware.lowering import lower
 from trigforge.firmware.network import Network, engine_program
 from trigforge.firmware.pipeline import choose_pipeline
 from trigforge.firmware.program import IntegerProgram
-from trigforge.firmware.project import Project
+from trigforge.firmware.project import Precision, Project
 from trigforge.firmware.rtl import write_rtl
 from trigforge.firmware.synthesis import estimate
 from trigforge.fixed import IntArray
 from trigforge.models.architectures import TrainingSet, normalised
 from trigforge.models.checkpoint import FrontPoint
+from trigforge.models.post_training import PostTraining, calibrate
 from trigforge.models.recipe import Recipe
 from trigforge.models.settings import Arithmetic, Pruning
 from trigforge.models.train import Aim, LutTarget, Report, Trained, train
@@ -40,6 +41,8 @@ MERIT_FPR: Final = 1e-3
 """TrainingSet efficiency at which the merit is taken."""
 FRONT_FILE: Final = "front.json"
 FLOAT_FOLDER: Final = "float"
+POST_TRAINING: Final = "post_training_"
+CALIBRATION_EVENTS: Final = 50_000
 PROJECT_FILE: Final = "project.toml"
 
 
@@ -113,7 +116,8 @@ def train_project(
     trained = train(recipe, background, report, Aim(chooser, label, target), out)
     _save_front(trained, label, out)
     trained.model.save(out)
-    write_atomic(out / PROJECT_FILE, project_text(project, recipe))
+    comment = f"{recipe.title or recipe.name}: {recipe.architecture.shape}"
+    write_atomic(out / PROJECT_FILE, project_text(project, comment))
     return trained
 
 
@@ -124,6 +128,21 @@ def train_float(recipe: Recipe, background: TrainingSet, out: Path, report: Repo
     trained = train(twin, background, report, None, out / FLOAT_FOLDER).model
     trained.save(out / FLOAT_FOLDER)
     return trained
+
+
+def quantise_twin(twin: TrainedModel, background: TrainingSet, bits: int, project: Project, out: Path) -> Path:
+    """A project of the float twin with types of so many bits, calibrated on background, in a folder of `out`."""
+    settings, folder = PostTraining(weight_bits=bits, activation_bits=bits), out / f"{POST_TRAINING}{bits}"
+    layers = calibrate(twin.keras, twin.contract.model_input, background[:CALIBRATION_EVENTS].values, settings)
+    precision = Precision(default=f"fixed<{bits},{(bits + 1) // 2},RND,SAT>", layers=layers)
+    assert project.model is not None
+    model = project.model.model_copy(update={"precision": precision})
+    twin.save(folder)
+    comment = (
+        f"{twin.record.title or twin.record.recipe}: {twin.record.network}, quantised to {bits} bits after training"
+    )
+    write_atomic(folder / PROJECT_FILE, project_text(project.model_copy(update={"model": model}), comment))
+    return folder
 
 
 def project_of(recipe: Recipe, clock_ns: float, budget_ns: float) -> Project:
@@ -138,21 +157,30 @@ def project_of_folder(folder: Path) -> Project:
     return Project.load(folder / PROJECT_FILE)
 
 
-def project_text(project: Project, recipe: Recipe) -> str:
+def project_text(project: Project, comment: str) -> str:
     """The project as TOML."""
-    targets = project.targets
-    return (
-        f"# {recipe.title or recipe.name}: {recipe.architecture.shape}; trained by the recipe {recipe.name}\n"
-        f'name = "{project.name}"\n\n[model]\nfile = "{MODEL_FILE}"\ncontract = "{CONTRACT_FILE}"\n\n'
+    assert project.model is not None
+    targets, precision = project.targets, project.model.precision
+    text = (
+        f'# {comment}\nname = "{project.name}"\n\n[model]\nfile = "{MODEL_FILE}"\ncontract = "{CONTRACT_FILE}"\n\n'
         f'[targets]\npart = "{targets.part}"\nclock_ns = {targets.clock_ns}\n'
         f"latency_budget_ns = {targets.latency_budget_ns}\n"
     )
+    if precision.default:
+        text += f'\n[model.precision]\ndefault = "{precision.default}"\n\n[model.precision.layers]\n'
+        for name, types in precision.layers.items():
+            chosen = ", ".join(f'{variable} = "{kind}"' for variable, kind in types.items())
+            text += f"{name} = {{ {chosen} }}\n"
+    return text
 
 
 def program_of(keras: Any, contract: InputContract, project: Project) -> IntegerProgram:
     """The integer program of a Keras model, nothing of it kept."""
     with tempfile.TemporaryDirectory() as scratch:
-        conversion = Conversion(project.top, Path(scratch), contract.model_input, project.targets)
+        precision = Precision() if project.model is None else project.model.precision
+        conversion = Conversion(
+            project.top, Path(scratch) / "hls", contract.model_input, project.targets, precision=precision
+        )
         return lower(convert_keras(keras, conversion).graph, contract).program
 
 
