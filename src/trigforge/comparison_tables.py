@@ -54,7 +54,7 @@ def scores_table(comparison: Comparison) -> Table:
     head = ("signal", "score", "AUC", *(_heading(p, g) for p, g in columns), "best ε_S/√ε_B")
     rows = tuple(
         (
-            title_of(signal),
+            signal,
             row.name,
             with_error(row.rocs[signal].auc.value, row.rocs[signal].auc.error) + _mark(row.area_lead.get(signal)),
             *(_efficiency(row.efficiency(signal, point, gain)) for point, gain in columns),
