@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from trigforge.models.metrics import ScoreKind
+from trigforge.results import Performance
+
 RECIPE = """
 name = "small"
 [architecture]
@@ -126,6 +129,17 @@ def test_a_run_leaves_a_report_and_an_hls_project(workshop: Workshop) -> None:
     page = (workshop.folder / "run/report.html").read_text()
     assert "<html" in page
     assert (workshop.folder / "projects/small/build/hls/firmware/small_core.cpp").is_file()
+
+
+def test_a_run_compares_firmware_trainer_and_baselines_on_the_same_events(workshop: Workshop) -> None:
+    comparison = Performance.load(workshop.folder / "run/model/performance.json").comparison
+    kinds = [row.kind for row in comparison.rows]
+    assert kinds == [ScoreKind.FIRMWARE, ScoreKind.QUANTISED, *[ScoreKind.CUT] * 5, ScoreKind.FOREST]
+    trainer = comparison.rows[1]
+    assert [trainer.area_lead[name].value for name in ("a_to_4l", "lq_to_btau")] == [0, 0]
+    leads = [e.lead for p in trainer.points for gains in p.signals.values() for e in gains.values()]
+    assert leads
+    assert all(lead is not None and lead.value == 0 for lead in leads)
 
 
 def test_the_next_run_keeps_every_stage(workshop: Workshop) -> None:

@@ -93,7 +93,10 @@ class Outcome(StrEnum):
 
 
 class Verdict(Value):
-    """The outcome for one signal, the strongest other score, and the subject's lead over it."""
+    """The outcome for one signal, the other score that decides it, and the subject's lead over that.
+
+    That is the best of those that beat the subject; without one, that which is the fewest errors below it.
+    """
 
     outcome: Outcome
     rival: str = ""
@@ -124,17 +127,17 @@ class Comparison(Value):
         """Whether the subject is beyond two errors above all scores of the kinds `against`, or below one of them."""
         rivals = [r for r in self.rows if r.kind in against and r.name != self.subject]
         found = [(r.name, r.efficiency(signal, point, gain)) for r in rivals]
-        quoted = [(name, e, e.lead) for name, e in found if isinstance(e, Efficiency) and e.lead is not None]
-        if not quoted:
+        leads = {name: (e.lead, e.value) for name, e in found if isinstance(e, Efficiency) and e.lead is not None}
+        if not leads:
             return Verdict(outcome=Outcome.UNKNOWN)
-        name, _, lead = max(quoted, key=lambda entry: entry[1].value)
-        if any(other.value < -SIGNIFICANT * other.error for _, _, other in quoted):
-            outcome = Outcome.LOSES
-        elif all(other.value > SIGNIFICANT * other.error for _, _, other in quoted):
-            outcome = Outcome.WINS
-        else:
-            outcome = Outcome.EVEN
-        return Verdict(outcome=outcome, rival=name, lead=lead)
+        pulls = {name: lead.value / lead.error if lead.error else 0.0 for name, (lead, _) in leads.items()}
+        above = [name for name, pull in pulls.items() if pull < -SIGNIFICANT]
+        if above:
+            rival = max(above, key=lambda name: leads[name][1])
+            return Verdict(outcome=Outcome.LOSES, rival=rival, lead=leads[rival][0])
+        closest = min(pulls, key=lambda name: pulls[name])
+        outcome = Outcome.WINS if pulls[closest] > SIGNIFICANT else Outcome.EVEN
+        return Verdict(outcome=outcome, rival=closest, lead=leads[closest][0])
 
 
 def gain_at(point: WorkingPoint) -> Gain:

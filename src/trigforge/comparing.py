@@ -9,6 +9,7 @@ from typing import Final
 import awkward as ak
 import numpy as np
 
+from trigforge.contract import InputContract
 from trigforge.fixed import IntArray
 from trigforge.models.metrics import (
     Background,
@@ -47,6 +48,12 @@ class Events:
     def score(self, kind: ScoreKind, of: Callable[[ak.Array], Scores]) -> ScoreArrays:
         """A score of all events, from a function of events that gives one number (n,) each."""
         return ScoreArrays(kind, of(self.background), {name: of(events) for name, events in self.signals.items()})
+
+    def score_words(self, kind: ScoreKind, contract: InputContract, of: Callable[[IntArray], Scores]) -> ScoreArrays:
+        """A score of all events, from a function that is called once, with the words (n, words) of all of them."""
+        words = [contract.encode(found) for found in (self.background, *self.signals.values())]
+        parts = np.split(of(np.concatenate(words)), np.cumsum([len(w) for w in words])[:-1])
+        return ScoreArrays(kind, parts[0], dict(zip(self.signals, parts[1:], strict=True)))
 
 
 def compare_on_events(
@@ -94,7 +101,7 @@ def baselines(events: Events, forest: IsolationForest | None = None) -> dict[str
     }
     if forest is None:
         return rows
-    return rows | {FOREST: events.score(ScoreKind.FOREST, lambda found: forest(forest.contract.encode(found)))}
+    return rows | {FOREST: events.score_words(ScoreKind.FOREST, forest.contract, forest)}
 
 
 def _with_variables(options: Options, events: Events) -> Options:

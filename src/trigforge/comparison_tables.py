@@ -54,7 +54,7 @@ def scores_table(comparison: Comparison) -> Table:
     head = ("signal", "score", "AUC", *(_heading(p, g) for p, g in columns), "best ε_S/√ε_B")
     rows = tuple(
         (
-            title_of(signal),
+            signal,
             row.name,
             with_error(row.rocs[signal].auc.value, row.rocs[signal].auc.error) + _mark(row.area_lead.get(signal)),
             *(_efficiency(row.efficiency(signal, point, gain)) for point, gain in columns),
@@ -69,11 +69,12 @@ def scores_table(comparison: Comparison) -> Table:
 def verdicts_table(comparison: Comparison) -> Table:
     """For every signal and working point, whether the subject beats every baseline, and the strongest of them."""
     baselines = [r.name for r in comparison.rows if r.kind in BASELINES]
-    head = ("signal", *(f"{_heading(p, g)}" for p, g in _columns(comparison)))
+    columns = [(point, gain) for point, gain in _columns(comparison) if gain is not Gain.MENU]
+    head = ("signal", *(_heading(point, gain) for point, gain in columns))
     rows = tuple(
         (
             title_of(signal),
-            *(_verdict(comparison.subject, comparison.verdict(signal, p, g)) for p, g in _columns(comparison)),
+            *(_verdict(comparison.subject, comparison.verdict(signal, point, gain)) for point, gain in columns),
         )
         for signal in comparison.signals
     )

@@ -29,7 +29,7 @@ def compare_run(run: Run, scored: Scored, menu: Menu) -> tuple[Comparison, Worki
     training = encode(trained.contract, read_sample(run, TRAINING, columns)[:FOREST_EVENTS])
     scores = {
         SUBJECT: ScoreArrays(ScoreKind.FIRMWARE, scored.scores, scored.signal_scores),
-        TRAINER: events.score(ScoreKind.QUANTISED, lambda found: trained(encode(trained.contract, found))[:, 0]),
+        TRAINER: events.score_words(ScoreKind.QUANTISED, trained.contract, lambda words: trained(words)[:, 0]),
     }
     options = Options(points=tuple(dict.fromkeys((fpr, total, pure, target))), sculpted_at=target)
     forest = grow_forest(trained.contract, training)

@@ -139,7 +139,7 @@ def _working_points(axes: Axes, row: Row, signal: str) -> None:
             markerfacecolor=CHOICE if found is filled else "white",
             markeredgewidth=1.0,
             zorder=5,
-            label=plain(f"{row.name} at {found.point.title}"),
+            label=plain(found.point.title),
         )
 
 
