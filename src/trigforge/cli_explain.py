@@ -23,20 +23,17 @@ LABEL: Final = "emulation"
 @click.command()
 @click.argument("program", type=click.Path(path_type=Path))
 @click.argument("events", type=click.Path(path_type=Path), required=False)
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder of the results.  [default: explained/NAME]")
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder of results.  [default: runs/NAME/explained]")
 @click.option("--contract", type=click.Path(path_type=Path), help="The input contract; default: that of PROGRAM.")
 @click.option(
     "--background", type=click.Path(path_type=Path),
     help="Events whose words replace those of an explained one.  [default: zero bias of the samples, or EVENTS]",
 )  # fmt: skip
 @click.option("--threshold", type=int, help="Also explain events from this score on.  [default: that of the run]")
-@click.option(
-    "--output", type=click.IntRange(min=0), default=0, show_default=True, help="Which output word to explain."
-)
-@click.option("--count", "-n", type=click.IntRange(min=1), default=300, show_default=True, help="Events of each group.")
-@click.option(
-    "--shown", type=click.IntRange(min=0), default=3, show_default=True, help="Event displays of each sample."
-)
+@click.option("--output", type=click.IntRange(min=0), default=0, show_default=True, help="The output word.")
+@click.option("--count", "-n", type=click.IntRange(min=1), default=1000, show_default=True, help="Events of a group.")
+@click.option("--words", type=click.IntRange(min=1), default=200, show_default=True, help="Of these also by words.")
+@click.option("--shown", type=click.IntRange(min=0), default=3, show_default=True, help="Displays of a sample.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the random orders of words.")
 @JSON
 def explain(program: Path, events: Path | None, out: Path | None, as_json: bool, **options: Any) -> None:
@@ -48,7 +45,7 @@ def explain(program: Path, events: Path | None, out: Path | None, as_json: bool,
     """
     found, reporter, start = find_program(program, options["contract"]), Reporter(), time.monotonic()
     chosen = _chosen(program, events, found, options)
-    folder = out or Path("explained") / found.name
+    folder = out or Path("runs") / found.name / "explained"
     with reporter.stage("explain") as update:
         explanations, groups = _study(found, chosen, options, update)
         seconds = time.monotonic() - start
@@ -143,7 +140,7 @@ def _study(found: Found, chosen: Chosen, options: dict[str, Any], update: Any) -
     subject = subject_of(found.program, found.contract, found.folder, options["output"], chosen.threshold)
     samples = [read_words(path, found.contract, kind) for path, kind in chosen.samples]
     background = typical_words(chosen.background, found.contract)
-    effort = Effort(options["count"], options["shown"], options["shown"], options["seed"])
+    effort = Effort(options["count"], options["words"], options["shown"], options["shown"], options["seed"])
     return study(subject, samples, background, effort, lambda share, text: update(0.9 * share, text))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+import numpy as np
 
 kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -18,26 +19,24 @@ def put_in_order(objects, by):  # type: ignore[no-untyped-def]
 
     Where it is equal, objects that are not padding come first; what is equal in both keeps its order.
     """
-    for event in range(objects.shape[0]):
-        for here in range(1, objects.shape[1]):
-            at = here
-            while at > 0 and _comes_before(objects[event, at], objects[event, at - 1], by):
-                for k in range(objects.shape[2]):
-                    word = objects[event, at, k]
-                    objects[event, at, k] = objects[event, at - 1, k]
-                    objects[event, at - 1, k] = word
+    count, fields = objects.shape[1], objects.shape[2]
+    keys, order, copy = np.empty(count, np.int64), np.empty(count, np.int64), np.empty((count, fields), objects.dtype)
+    for event in range(len(objects)):
+        rows = objects[event]
+        sorted_already = True
+        for i in range(count):
+            there = 0
+            for k in range(fields):
+                there |= rows[i, k] != 0
+            key = 2 * np.int64(rows[i, by]) + there
+            at = i
+            while at > 0 and keys[at - 1] < key:
+                keys[at], order[at] = keys[at - 1], order[at - 1]
                 at -= 1
-
-
-@kernel
-def _comes_before(one, other, by):  # type: ignore[no-untyped-def]
-    """Whether an object is harder than another, or as hard and the other is padding."""
-    if one[by] != other[by]:
-        return one[by] > other[by]
-    if one[by] != 0:
-        return False
-    one_is_there = other_is_there = False
-    for k in range(len(one)):
-        one_is_there |= one[k] != 0
-        other_is_there |= other[k] != 0
-    return one_is_there and not other_is_there
+                sorted_already = False
+            keys[at], order[at] = key, i
+        if not sorted_already:
+            copy[:] = rows
+            for i in range(count):
+                for k in range(fields):
+                    rows[i, k] = copy[order[i], k]

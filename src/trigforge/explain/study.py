@@ -10,7 +10,8 @@ import numpy as np
 
 from trigforge.contract import InputContract
 from trigforge.errors import InputError
-from trigforge.explain.explaining import Explained, explain, explain_objects
+from trigforge.explain.contributions import Contributions
+from trigforge.explain.explaining import explain_objects, explain_words
 from trigforge.explain.objects import Score, scores_of
 from trigforge.explain.summary import Explanations, Group, Kind, ShownEvent, importance
 from trigforge.fixed import IntArray
@@ -40,9 +41,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many events of each group are explained, and how many of each background and of each other sample shown."""
+    """How many events of each group are explained by objects and of these by words, and how many of a sample shown."""
 
-    events: int = 300
+    events: int = 1000
+    by_word: int = 200
     shown_background: int = 3
     shown_sample: int = 1
     seed: int = 1
@@ -50,13 +52,19 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedGroup:
-    """The explained events of a group: their numbers in the sample, how often each was drawn, what was found."""
+    """The explained events of a group: their numbers in the sample, how often each was drawn, what was found.
+
+    `rows` are those of them that were explained by words too.
+    """
 
     sample: str
     kind: Kind
     events: IntArray
     copies: IntArray
-    found: Explained
+    objects: Contributions
+    without: IntArray
+    rows: IntArray
+    by_word: Contributions
 
 
 def study(
@@ -76,18 +84,20 @@ def study(
     drawn, groups = list(_draw(subject, samples, scores, effort.events)), []
     for i, (sample, kind, events, copies) in enumerate(drawn):
         update(0.9 * i / len(drawn), sample.name)
-        found = explain(subject.score, subject.contract, sample.words[events], background, effort.seed)
-        groups.append(ExplainedGroup(sample.name, kind, events, copies, found))
+        rows = spread(len(events), effort.by_word)
+        found = explain_objects(subject.score, subject.contract, sample.words[events], effort.seed)
+        words = explain_words(subject.score, subject.contract, sample.words[events[rows]], background, effort.seed)
+        groups.append(ExplainedGroup(sample.name, kind, events, copies, *found, rows, words))
     update(0.9, "the most anomalous")
     pairs = zip(samples, scores, strict=True)
     shown = tuple(chain.from_iterable(_show(subject, sample, values, effort) for sample, values in pairs))
-    by_word = groups[0].found.by_word
+    by_word = groups[0].by_word
     explanations = Explanations(
         program_digest=subject.program_digest,
         contract=subject.contract,
         output=subject.output,
         threshold=subject.threshold,
-        empty_score=int(groups[0].found.objects.baseline),
+        empty_score=int(groups[0].objects.baseline),
         typical_score=float(by_word.baseline),
         background_events=len(background),
         orders=int(by_word.denominators[0]),
@@ -125,14 +135,14 @@ def _draw(
 
 
 def _summary(group: ExplainedGroup) -> Group:
-    found, copies = group.found, group.copies
     return Group(
         sample=group.sample,
         kind=group.kind,
         events=len(group.events),
-        mean_score=float(np.average(found.objects.scores, weights=copies)),
-        objects=importance(found.objects, copies),
-        words=importance(found.by_word, copies),
+        events_by_word=len(group.rows),
+        mean_score=float(np.average(group.objects.scores, weights=group.copies)),
+        objects=importance(group.objects, group.copies),
+        words=importance(group.by_word, group.copies[group.rows]),
     )
 
 

@@ -39,11 +39,12 @@ class Importance(Value):
 
 
 class Group(Value):
-    """Importance over the `events` explained ones of a sample, weighted as nature has them."""
+    """Importance over the explained events of a sample, weighted as nature has them; words on some of these."""
 
     sample: str
     kind: Kind
     events: int = Field(ge=1)
+    events_by_word: int = Field(ge=1)
     mean_score: float
     objects: tuple[Importance, ...]
     words: tuple[Importance, ...]

@@ -69,7 +69,8 @@ def display(explanations: Explanations, event: ShownEvent, origin: Origin) -> Fi
         grid = figure.add_gridspec(1, 3, width_ratios=(1.35, 1.0, 1.0))
         plane: Axes = figure.add_subplot(grid[0])
         _plane(plane, placed, explanations, colors)
-        _transverse(figure.add_subplot(grid[1], projection="polar"), placed, colors)
+        wheel: Any = figure.add_subplot(grid[1], projection="polar")
+        _transverse(wheel, placed, colors)
         bars: Axes = figure.add_subplot(grid[2])
         _legend(figure, plane, explanations, placed)
     else:
