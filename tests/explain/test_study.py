@@ -104,6 +104,15 @@ def test_a_sample_without_events_is_refused() -> None:
         study(Subject(entangled, used, ""), [empty], events(used, 4), EFFORT, lambda *_: None)
 
 
+def test_objects_out_of_order_are_named_with_their_sample() -> None:
+    used = contract()
+    words = events(used, 5, absent=0.0)
+    words[3, 9:15] = words[3, [12, 13, 14, 9, 10, 11]]
+    sample = SampleWords("mine", Kind.SAMPLE, words, np.ones(5))
+    with pytest.raises(InputError, match=r"^mine: the objects of event 3 must be hardest first"):
+        study(Subject(entangled, used, ""), [sample], events(used, 4), Effort(events=1), lambda *_: None)
+
+
 def test_explanations_are_saved_and_loaded(tmp_path: Path) -> None:
     _, found, _ = made()
     found.save(tmp_path / "explanations.json")

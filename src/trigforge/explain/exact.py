@@ -32,8 +32,6 @@ BLOCK_BITS: Final = 15
 class Enumerated:
     """One event: contributions times `DENOMINATOR` and the score without each object, both (objects,)."""
 
-    score: int
-    empty: int
     numerators: IntArray
     without: IntArray
 
@@ -51,7 +49,7 @@ def enumerate_objects(score: Score, layout: Layout, event: IntArray) -> Enumerat
     without = np.full(len(layout.names), values[-1])
     numerators[here] = shapley(values)
     without[here] = values[len(values) - 1 - (1 << np.arange(len(here)))]
-    return Enumerated(int(values[-1]), int(values[0]), numerators, without)
+    return Enumerated(numerators, without)
 
 
 def coalition_scores(score: Score, layout: Layout, event: IntArray) -> IntArray:

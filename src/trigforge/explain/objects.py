@@ -66,8 +66,8 @@ class Layout:
             by = next((i for i, f in enumerate(c.fields) if f.name == ORDERED_BY and c.count > 1), None)
             blocks.append(Block(first, c.count, len(c.fields), by))
             first += c.width
-        kind = next(t for t in (np.int16, np.int32, np.int64) if np.can_cast(np.min_scalar_type(low.min()), t)
-                    and high.max() <= np.iinfo(t).max)  # fmt: skip
+        spans = ((t, np.iinfo(t)) for t in (np.int16, np.int32, np.int64))
+        kind = next(t for t, span in spans if span.min <= low.min() and high.max() <= span.max)
         of_word = np.repeat(np.arange(len(sizes)), sizes)
         return cls(contract, names, of_word, np.clip(0, low, high).astype(kind), tuple(blocks), kind)
 

@@ -12,7 +12,7 @@ from trigforge.contract import InputContract
 from trigforge.errors import InputError
 from trigforge.explain.contributions import Contributions
 from trigforge.explain.explaining import explain_objects, explain_words
-from trigforge.explain.objects import Score, scores_of
+from trigforge.explain.objects import Layout, Score, scores_of
 from trigforge.explain.summary import Explanations, Group, Kind, ShownEvent, importance
 from trigforge.fixed import IntArray
 from trigforge.models.metrics import FloatArray
@@ -80,7 +80,7 @@ def study(
     """
     if not samples or not all(len(s.words) for s in samples):
         raise InputError("every sample to explain must have events")
-    scores = [scores_of(subject.score, s.words) for s in samples]
+    scores = [_scores(subject, sample) for sample in samples]
     drawn, groups = list(_draw(subject, samples, scores, effort.events)), []
     for i, (sample, kind, events, copies) in enumerate(drawn):
         update(0.9 * i / len(drawn), sample.name)
@@ -118,6 +118,14 @@ def draw(weights: FloatArray, count: int) -> tuple[IntArray, IntArray]:
     steps = (np.arange(count) + 0.5) / count * summed[-1]
     events, copies = np.unique(np.searchsorted(summed, steps, "right").clip(max=len(weights) - 1), return_counts=True)
     return events, copies
+
+
+def _scores(subject: Subject, sample: SampleWords) -> IntArray:
+    """The scores of a sample whose objects are in order; else `InputError` naming sample and event."""
+    try:
+        return scores_of(subject.score, Layout.of(subject.contract).check(sample.words))
+    except InputError as error:
+        raise InputError(f"{sample.name}: {error}") from None
 
 
 def _draw(
