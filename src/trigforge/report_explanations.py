@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from trigforge.explain import Explanations, Group
-from trigforge.notation import GROUP, count, number, percent, with_error
+from trigforge.notation import GROUP, count, number, with_error
 from trigforge.plots.event_display import title_of_event
 from trigforge.plots.explanations import field_sums, group_title, object_titles
 from trigforge.report_tables import Table
 from trigforge.results import Results
 
+UNBROKEN: Final = "\u00a0"
 MOST_OBJECTS: Final = 5
 """Objects of a group in the table."""
 
@@ -29,12 +30,17 @@ def display_titles(results: Results) -> list[tuple[str, str]]:
 
 def _importance(found: Explanations) -> Table:
     titles = object_titles(found)
-    head = ("events", "explained", "mean score", "objects that move it most: mean size of the contribution, share")
+    head = (
+        "events",
+        "objects that move the score most: mean size of the contribution, share",
+        "mean score",
+        "explained",
+    )
     rows = (
-        (group_title(found, g), count(g.events), count(round(g.mean_score)), "; ".join(_leading(g, titles)))
+        (group_title(found, g), "; ".join(_leading(g, titles)), count(round(g.mean_score)), count(g.events))
         for g in found.groups
     )
-    return Table(head, tuple(rows))
+    return Table(head, tuple(rows), words=2)
 
 
 def _leading(group: Group, titles: tuple[str, ...]) -> Iterator[str]:
@@ -42,7 +48,8 @@ def _leading(group: Group, titles: tuple[str, ...]) -> Iterator[str]:
     total = sum(o.size for o in group.objects) or 1.0
     ordered = sorted(zip(titles, group.objects, strict=True), key=lambda pair: -pair[1].size)
     for title, o in ordered[:MOST_OBJECTS]:
-        yield f"{title} {with_error(o.size, o.error)}, {percent(o.size / total)}".replace(" ", GROUP)
+        share = f"{number(100 * o.size / total, 2)}{GROUP}%"
+        yield f"{title}: {with_error(o.size, o.error)}, {share}".replace(" ", UNBROKEN)
 
 
 def _fields(found: Explanations) -> Table:

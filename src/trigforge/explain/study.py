@@ -45,7 +45,7 @@ class Effort:
 
     events: int = 1000
     by_word: int = 200
-    shown_background: int = 3
+    shown_background: int = 2
     shown_sample: int = 1
     seed: int = 1
 
