@@ -145,7 +145,7 @@ def test_a_run_compares_firmware_trainer_and_baselines_on_the_same_events(worksh
 def test_the_next_run_keeps_every_stage(workshop: Workshop) -> None:
     result = trigforge("run", *workshop.where)
     assert result.returncode == 0
-    assert len(re.findall(r"^\w+ +kept  ", result.stderr, re.MULTILINE)) == 12
+    assert len(re.findall(r"^\w+ +kept  ", result.stderr, re.MULTILINE)) == 13
 
 
 def test_convert_says_what_every_type_of_the_run_loses(workshop: Workshop) -> None:

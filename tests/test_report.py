@@ -21,6 +21,9 @@ from trigforge.calibration.jets import derive_jes
 from trigforge.calibration.response import JetBinning
 from trigforge.calibration.thresholds import scan_thresholds, threshold_for
 from trigforge.config import RateConfig, RunConfig
+from trigforge.contract import level1_contract
+from trigforge.explain import Effort, Explanations, Kind, SampleWords, Subject, study
+from trigforge.explain.objects import Layout
 from trigforge.firmware.project import Axis, Links, Trigger
 from trigforge.firmware.synthesis import Resources
 from trigforge.models.metrics import (
@@ -39,6 +42,7 @@ from trigforge.models.metrics import (
 from trigforge.models.trained import Epoch, TrainingRecord
 from trigforge.notation import bandwidth, count, number, percent, rate, with_error
 from trigforge.plots import PLOTS, figures, render, save_plots
+from trigforge.plots.event_display import title_of_event
 from trigforge.plots.style import title_of
 from trigforge.report import inline_svg, render_report, write_report
 from trigforge.report_verdict import verdict
@@ -141,6 +145,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         },
         training=training_record(),
         performance=performance(events, scores, weights, 1000.0),
+        explanations=explanations(events, weights),
         certificate=certificate(),
         firmware=FirmwareSummary(
             clock_ns=5.0,
@@ -199,6 +204,19 @@ def performance(events, scores, weights, target_khz: float) -> Performance:
             for n, s, w in spectra
         ),
     )
+
+
+def explanations(events, weights) -> Explanations:
+    """What a toy score of momenta looks at, on toy words put in order."""
+    contract = level1_contract()
+    words = Layout.of(contract).in_order(contract.encode(events)).astype(np.int64)
+    momenta = np.array([f.name == "pt" for f in contract.fields])
+    samples = [SampleWords("enhanced_bias", Kind.BACKGROUND, words, weights)]
+    samples += [
+        SampleWords(n, Kind.SAMPLE, words[: 200 * i], weights[: 200 * i]) for i, n in enumerate(SIGNALS, start=1)
+    ]
+    subject = Subject(lambda w: w[:, momenta].astype(np.int64) @ np.arange(19, 0, -1), contract, PROGRAM, 0, 700)
+    return study(subject, samples, words[:8], Effort(30, 3, shown_background=1, shown_sample=0), lambda *_: None)[0]
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +290,8 @@ def test_the_page_is_self_contained_and_well_formed(page: str) -> None:
 
 
 def test_every_plot_is_on_the_page(page: str, drawn: dict[str, Figure]) -> None:
-    assert set(drawn) == {"roc_1", "roc_2", "roc_3", "sculpting", *PLOTS}
+    displays = {f"event_{i}" for i in (1, 2)}
+    assert set(drawn) == {"roc_1", "roc_2", "roc_3", "sculpting", *PLOTS, *displays}
     assert page.count("<svg") == len(drawn)
     for name in drawn:
         assert f'<figure id="fig-{name}">' in page
@@ -306,6 +325,17 @@ def test_the_page_holds_the_numbers(page: str, results: Results) -> None:
     spaced = " ".join(text.split())
     for wanted in numbers:
         assert " ".join(wanted.split()) in spaced
+
+
+def test_the_page_says_what_the_score_looks_at(page: str, results: Results) -> None:
+    text, found = " ".join(Elements(page).text.split()), results.explanations
+    assert "less 0, the score of no objects" in text
+    assert f"that of one of {found.background_events} zero-bias events" in text
+    for event in found.shown:
+        assert title_of_event(event).replace("\u202f", " ") in text
+    for group in found.groups:
+        largest = max(group.objects, key=lambda o: o.size)
+        assert " ".join(with_error(largest.size, largest.error).split()) in text
 
 
 def test_sizes_say_whether_they_are_measured(page: str, results: Results) -> None:
@@ -479,9 +509,8 @@ def test_plots_for_talks_are_written(results: Results, tmp_path: Path, monkeypat
     one = comparison.model_copy(update={"signals": comparison.signals[:1]})
     bare = changed(results, performance=results.performance.model_copy(update={"comparison": one}))
     files = save_plots(bare, tmp_path)
-    assert [f.name for f in files] == [
-        f"{n}.{form}" for n in ("roc_1", "sculpting", "training") for form in ("png", "pdf")
-    ]
+    names = ("roc_1", "sculpting", "training", *(f"event_{i}" for i in (1, 2)))
+    assert [f.name for f in files] == [f"{name}.{form}" for name in names for form in ("png", "pdf")]
     assert all(f.read_bytes()[:4] in {b"\x89PNG", b"%PDF"} for f in files)
 
 

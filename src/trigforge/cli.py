@@ -17,6 +17,7 @@ from trigforge import __version__
 from trigforge.cli_bench import bench
 from trigforge.cli_compare import compare
 from trigforge.cli_emulate import emulate
+from trigforge.cli_explain import explain
 from trigforge.cli_patterns import patterns, testbench
 from trigforge.cli_samples import JSON, generate, import_file, print_json
 from trigforge.cli_train import train
@@ -323,6 +324,7 @@ def build(out: Path, projects: Path, fresh: bool, as_json: bool, tool: str | Non
 
 
 app.add_command(emulate)
+app.add_command(explain)
 
 
 @app.command()

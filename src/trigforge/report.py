@@ -13,6 +13,7 @@ from trigforge.comparison_tables import LEGEND
 from trigforge.notation import GROUP, count
 from trigforge.plots import figures, render
 from trigforge.plots.style import INK, conditions, title_of
+from trigforge.report_explanations import display_titles, explanation_tables
 from trigforge.report_tables import NOT_COMPARABLE, tables
 from trigforge.report_verdict import headlines, verdict, warnings
 from trigforge.results import Results
@@ -44,13 +45,14 @@ def render_report(results: Results) -> str:
         headlines=headlines(results),
         verdict=verdict(results),
         warnings=warnings(results),
-        tables=tables(results),
+        tables={**tables(results), **explanation_tables(results)},
         plots=plots,
         not_comparable=NOT_COMPARABLE,
         comparison_legend=LEGEND,
         jets_fitted=count(results.jets.jets_fitted),
         jets_tested=count(results.jets.jets_tested),
         sqrt_s_tev=f"{results.search.sqrt_s_gev / 1e3:g}",
+        displays=display_titles(results),
         rocs=[(f"roc_{i}", title_of(r.name)) for i, r in enumerate(results.performance.rocs, start=1)],
     )
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from trigforge.calibration.jets import JetCalibration
 from trigforge.calibration.thresholds import ThresholdRow, ThresholdTable
 from trigforge.config import RunConfig
+from trigforge.explain import Explanations
 from trigforge.firmware.synthesis import Resources
 from trigforge.models.metrics import Comparison, Gain, Measured, Quoted, Refused, Roc, Row, WorkingPoint
 from trigforge.models.trained import TrainingRecord
@@ -89,6 +90,7 @@ class Results(Value):
     samples: dict[str, Sample]
     training: TrainingRecord
     performance: Performance
+    explanations: Explanations
     certificate: Certificate
     firmware: FirmwareSummary
     resources: Resources
@@ -120,6 +122,7 @@ class Results(Value):
                 "parameters": self.training.parameters,
                 "ebops": self.training.ebops,
             },
+            "explanations": self.explanations.summary(),
             "exactness": {"events": self.certificate.events, **self.certificate.mismatches()},
             "firmware": {
                 "clock_ns": firmware.clock_ns,

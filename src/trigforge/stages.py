@@ -10,6 +10,7 @@ from trigforge import __version__, stages_firmware, stages_physics
 from trigforge.calibration.jets import JetCalibration
 from trigforge.calibration.thresholds import ThresholdRow, ThresholdTable
 from trigforge.config import RunConfig
+from trigforge.explain import Explanations
 from trigforge.firmware.synthesis import Resources
 from trigforge.models.recipe import find_recipe
 from trigforge.models.trained import RECORD_FILE, TrainingRecord
@@ -17,6 +18,7 @@ from trigforge.pipeline import Run, Stage, read_records
 from trigforge.results import FirmwareSummary, Performance, Results
 from trigforge.samples import run_samples
 from trigforge.sim.cosim import Certificate
+from trigforge.stages_explain import EXPLANATIONS_FILE, make_explanations
 from trigforge.stages_physics import CORRECTIONS_FILE, TLA_FILE
 from trigforge.tla.rates import RateTable
 from trigforge.tla.search import DijetFit
@@ -34,6 +36,7 @@ def collect(run: Run) -> Results:
         samples=run_samples(run),
         training=TrainingRecord.load(run.path("model", RECORD_FILE)),
         performance=Performance.load(run.path("model", "performance.json")),
+        explanations=Explanations.load(run.path(*EXPLANATIONS_FILE.split("/"))),
         certificate=Certificate.load(run.path("firmware", "certificate.json")),
         firmware=FirmwareSummary.load(run.path("firmware", "timing.json")),
         resources=Resources.load(run.path("firmware", "resources.json")),
@@ -123,13 +126,14 @@ _ALL = (
         _rates,
         stages_physics.make_thresholds,
     ),
+    Stage("explain", ("thresholds",), (EXPLANATIONS_FILE,), _nothing, make_explanations),
     Stage("rates", ("thresholds",), ("tla/rates.json",), _nothing, stages_physics.make_rates),
     Stage("jets", ("events",), ("calibration/jets.json", CORRECTIONS_FILE), _nothing, stages_physics.make_jets),
     Stage("streams", ("rates", "jets"), ("tla/streams.json", TLA_FILE), _nothing, stages_physics.make_streams),
     Stage("search", ("rates", "jets"), ("tla/dijet.json",), _nothing, stages_physics.make_search),
     Stage(
         "report",
-        ("verify", "estimate", "thresholds", "rates", "streams", "search"),
+        ("verify", "estimate", "thresholds", "explain", "rates", "streams", "search"),
         ("results.json", "summary.json", "report.html"),
         _nothing,
         make_report,

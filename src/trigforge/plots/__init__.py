@@ -11,7 +11,7 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 
 from trigforge.models.metrics import Comparison
-from trigforge.plots import comparison, offline, performance, rates
+from trigforge.plots import comparison, event_display, explanations, offline, performance, rates
 from trigforge.plots.style import conditions, plot_style
 from trigforge.results import Results
 from trigforge.value import write_atomic
@@ -19,6 +19,8 @@ from trigforge.value import write_atomic
 PLOTS: Final[Mapping[str, Callable[[Results], Figure]]] = MappingProxyType(
     {
         "score_spectrum": performance.spectrum_plot,
+        "score_objects": explanations.objects_plot,
+        "score_fields": explanations.fields_plot,
         "training": performance.training_plot,
         "threshold": rates.threshold_plot,
         "menu_rates": rates.menu_plot,
@@ -30,16 +32,18 @@ PLOTS: Final[Mapping[str, Callable[[Results], Figure]]] = MappingProxyType(
         "dijet_mass": offline.dijet_plot,
     }
 )
-"""Every plot of which a run has one; ROC curves there are as many as signals, `roc_1`, `roc_2` …, and `sculpting`."""
+"""Every plot of which a run has one; of ROC curves (`roc_1` …) and event displays (`event_1` …) there are several."""
 
 TALK_DPI: Final = 200
 
 
 def figures(results: Results) -> dict[str, Figure]:
-    """All plots of a run by name, `roc_1` … first."""
+    """All plots of a run by name, `roc_1` … first, `event_1` … last."""
     with plot_style():
         drawn = comparison_figures(results.performance.comparison, conditions(results))
-        return drawn | {name: draw(results) for name, draw in PLOTS.items()}
+        drawn |= {name: draw(results) for name, draw in PLOTS.items()}
+        origin, shown = explanations.origin_of(results), enumerate(results.explanations.shown, start=1)
+        return drawn | {f"event_{i}": event_display.display(results.explanations, e, origin) for i, e in shown}
 
 
 def comparison_figures(found: Comparison, right: str) -> dict[str, Figure]:

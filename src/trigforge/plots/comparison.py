@@ -17,6 +17,7 @@ from trigforge.plots.style import (
     LINES,
     MUTED,
     PALETTE,
+    SIMULATION,
     heading,
     legend_below,
     new_figure,
@@ -59,7 +60,7 @@ def rate_plot(comparison: Comparison, signal: str, right: str) -> Figure:
     _band(axes, comparison.row(comparison.subject).rocs[signal], crossing_khz)
     _working_points(axes, comparison.row(comparison.subject), signal)
     _axes(axes, comparison, signal, crossing_khz)
-    heading(axes, right)
+    heading(axes, SIMULATION, right)
     axes.text(0.03, 0.96, plain(title_of(signal)), transform=axes.transAxes, va="top", fontweight="bold")
     legend_below(figure, axes)
     return figure
@@ -86,7 +87,7 @@ def sculpting_plot(comparison: Comparison, right: str) -> Figure:
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel(f"Jensen-Shannon divergence [bit] at {comparison.sculpted_at.title}")
-    heading(axes, right)
+    heading(axes, SIMULATION, right)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 

@@ -32,6 +32,7 @@ CHOICE: Final = PALETTE[2]
 
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<")
 LINES: Final = ((0, ()), (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+SIMULATION: Final = "simulation"
 WIDTH: Final = 6.9
 """Inches of a plot."""
 
@@ -82,18 +83,23 @@ def new_figure(height: float = 5.0, width: float = WIDTH) -> Figure:
 
 def label(axes: Axes, results: Results, right: str = "") -> None:
     """Say above the axes what is seen: simulation, not data, of which collisions."""
-    heading(axes, right or conditions(results))
+    heading(axes, SIMULATION, right or conditions(results))
 
 
-def heading(axes: Axes, right: str) -> None:
-    """Say above the axes that this is simulation, and on the right of what."""
-    axes.set_title(r"$\mathbf{trigforge}$ $\mathit{simulation}$", loc="left")
+def heading(axes: Axes, left: str, right: str) -> None:
+    """Say above the axes what is seen."""
+    axes.set_title(rf"$\mathbf{{trigforge}}$ $\mathit{{{left}}}$", loc="left")
     axes.set_title(right, loc="right")
 
 
 def conditions(results: Results) -> str:
     """Generator, energy and mean pile-up."""
-    return f"Pythia 8, {SQRT_S_GEV / 1e3:g} TeV, ⟨µ⟩ = {results.pileup:g}"
+    return collisions(results.pileup)
+
+
+def collisions(pileup: float) -> str:
+    """Which simulated collisions, with how much pile-up."""
+    return f"Pythia 8, {SQRT_S_GEV / 1e3:g} TeV, ⟨µ⟩ = {pileup:g}"
 
 
 def legend_below(figure: Figure, axes: Axes | Sequence[Axes], columns: int = 2) -> Legend:
