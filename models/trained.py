@@ -80,14 +80,16 @@ class TrainedModel:
         scores = np.asarray(self.keras.predict(values, batch_size=16384, verbose=0), dtype=np.float64)
         return scores.reshape(len(values), -1)
 
-    def save(self, folder: Path) -> None:
-        """Write the model, its contract and its record; the record comes last and names the model's digest."""
+    def save(self, folder: Path) -> TrainedModel:
+        """Write the model, its contract and its record, which comes last; the same model with its file's digest."""
         folder.mkdir(parents=True, exist_ok=True)
         scratch = folder / f".part-{MODEL_FILE}"
         self.keras.save(scratch)
         scratch.replace(folder / MODEL_FILE)
         self.contract.save(folder / CONTRACT_FILE)
-        self.record.model_copy(update={"model_digest": _file_digest(folder / MODEL_FILE)}).save(folder / RECORD_FILE)
+        record = self.record.model_copy(update={"model_digest": _file_digest(folder / MODEL_FILE)})
+        record.save(folder / RECORD_FILE)
+        return TrainedModel(self.keras, self.contract, record)
 
 
 def load_trained(folder: Path) -> TrainedModel:

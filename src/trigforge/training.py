@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,19 +115,17 @@ def train_project(
     )
     trained = train(recipe, background, report, Aim(chooser, label, target), out)
     _save_front(trained, label, out)
-    trained.model.save(out)
+    saved = replace(trained, model=trained.model.save(out))
     comment = f"{recipe.title or recipe.name}: {recipe.architecture.shape}"
     write_atomic(out / PROJECT_FILE, project_text(project, comment))
-    return trained
+    return saved
 
 
 def train_float(recipe: Recipe, background: TrainingSet, out: Path, report: Report) -> TrainedModel:
     """Train the recipe's network in floating point, into a folder of `out`."""
     quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
     twin = recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning()})
-    trained = train(twin, background, report, None, out / FLOAT_FOLDER).model
-    trained.save(out / FLOAT_FOLDER)
-    return trained
+    return train(twin, background, report, None, out / FLOAT_FOLDER).model.save(out / FLOAT_FOLDER)
 
 
 def quantise_twin(twin: TrainedModel, background: TrainingSet, bits: int, project: Project, out: Path) -> Path:
