@@ -10,8 +10,8 @@ from pydantic import Field
 
 from trigforge.contract import InputContract
 from trigforge.explain.contributions import Contributions
+from trigforge.explain.objects import FloatArray
 from trigforge.fixed import IntArray
-from trigforge.models.metrics import FloatArray
 from trigforge.value import Value
 
 
