@@ -87,7 +87,8 @@ def test_the_quantised_twin_keeps_its_types_through_toml(trained: tuple[Path, di
     assert set(stored["layers"]) == {"encoder_0", "encoder_0_relu", "latent_mean", "score"}
     twin = load_trained(folder)
     program = program_of(twin.keras, twin.contract, project_of_folder(folder))
-    words = np.random.default_rng(1).integers(*(limit[:, None] for limit in twin.contract.limits()), (57, 500)).T
+    low, high = twin.contract.limits()
+    words = np.random.default_rng(1).integers(low, high + 1, (500, len(low)))
     floats, fixed = twin(words)[:, 0], program.to_float(program(words))[:, 0]
     assert np.corrcoef(floats, fixed)[0, 1] > 0.9
 

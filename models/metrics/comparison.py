@@ -44,7 +44,7 @@ class AtPoint(Value):
 
 
 class TotalImprovement(Value):
-    """Significance improvements of many signals (arXiv:2105.14027, section 6).
+    """Significance improvements of many signals (arXiv:2105.14027).
 
     Of every signal the largest ε_S/√ε_B over background efficiencies of 10⁻², 10⁻³ and 10⁻⁴; of those the largest,
     the median and the smallest.
