@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from trigforge.errors import CheckError
-from trigforge.explain.objects import FloatArray
 from trigforge.fixed import IntArray
+from trigforge.weighted import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

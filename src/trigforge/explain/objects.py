@@ -21,7 +21,6 @@ from trigforge.fixed import IntArray
 Score = Callable[[IntArray], IntArray]
 """The integer scores (n,) of contract words (n, words)."""
 BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
 ORDERED_BY: Final = "pt"
 """The field by which a trigger orders the objects of a collection; without it objects keep their places."""
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trigforge.explain.objects import BoolArray, FloatArray, Layout, Score, scores_of
+from trigforge.explain.objects import BoolArray, Layout, Score, scores_of
 from trigforge.fixed import IntArray
+from trigforge.weighted import FloatArray
 
 MOST_WORDS = 1 << 22
 """Words of the events that are evaluated at a time."""

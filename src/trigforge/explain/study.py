@@ -12,9 +12,10 @@ from trigforge.contract import InputContract
 from trigforge.errors import InputError
 from trigforge.explain.contributions import Contributions
 from trigforge.explain.explaining import explain_objects, explain_words
-from trigforge.explain.objects import FloatArray, Layout, Score, scores_of
+from trigforge.explain.objects import Layout, Score, scores_of
 from trigforge.explain.summary import Explanations, Group, Kind, ShownEvent, importance
 from trigforge.fixed import IntArray
+from trigforge.weighted import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from trigforge.contract import InputContract
 from trigforge.explain.contributions import Contributions
-from trigforge.explain.objects import FloatArray
 from trigforge.fixed import IntArray
 from trigforge.value import Value
 from trigforge.weighted import FloatArray

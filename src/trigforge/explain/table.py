@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trigforge.explain.objects import FloatArray
 from trigforge.explain.study import ExplainedGroup
 from trigforge.fixed import IntArray
 from trigforge.value import write_atomic

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from trigforge.explain import Explanations, Group, Importance, Kind
-from trigforge.explain.objects import FloatArray
 from trigforge.notation import count
 from trigforge.plots.style import SIMULATION, conditions, heading, new_figure, plain, title_of
 from trigforge.results import Results
