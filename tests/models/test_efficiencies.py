@@ -108,3 +108,16 @@ def test_a_signal_must_be_whole() -> None:
     with pytest.raises(InputError, match=r"others must have shape \(10,\), not \(3,\)"):
         Signal(10, None, np.ones(3, bool))
     assert Signal(10).gains == (Gain.PLAIN,)
+
+
+def test_copies_of_a_signal_event_count_once() -> None:
+    rng, fixed = np.random.default_rng(7), np.zeros(10)
+    a, b = rng.random(2000) < 0.5, rng.random(2000) < 0.4
+    once = measure_efficiency((b, fixed), Signal(2000), (a, fixed))
+    copies = (np.repeat(b, 4), fixed), Signal(8000, np.repeat(np.arange(2000), 4)), (np.repeat(a, 4), fixed)
+    told = measure_efficiency(*copies)
+    for found, expected in ((told.lead, once.lead), (told.ratio, once.ratio)):
+        assert isinstance(found, Measured)
+        assert isinstance(expected, Measured)
+        assert found.error == pytest.approx(expected.error, rel=0.01)
+    assert told.signal_error == pytest.approx(once.signal_error, rel=0.01)
