@@ -18,7 +18,7 @@ from trigforge.models.architectures import normalised
 from trigforge.models.architectures.base import Floats
 from trigforge.models.metrics import Comparison
 from trigforge.models.trained import load_trained
-from trigforge.training import Front, Monitor, program_of, project_of_folder
+from trigforge.training import Front, Monitor, program_of, project_of_folder, signal_words
 
 RECIPE = """
 name = "tiny"
@@ -87,8 +87,7 @@ def test_the_quantised_twin_keeps_its_types_through_toml(trained: tuple[Path, di
     assert set(stored["layers"]) == {"encoder_0", "encoder_0_relu", "latent_mean", "score"}
     twin = load_trained(folder)
     program = program_of(twin.keras, twin.contract, project_of_folder(folder))
-    low, high = twin.contract.limits()
-    words = np.random.default_rng(1).integers(low, high + 1, (500, len(low)))
+    words = signal_words(None, twin.contract)["a_to_4l"][:2000]
     floats, fixed = twin(words)[:, 0], program.to_float(program(words))[:, 0]
     assert np.corrcoef(floats, fixed)[0, 1] > 0.9
 
