@@ -19,11 +19,15 @@ Types = dict[str, dict[str, str]]
 
 
 class PostTraining(Value):
-    """Bits of all weights and of all activations, and the share of calibration values that may saturate."""
+    """Bits of all weights and of all activations, and the share of calibration values that may saturate.
+
+    `headroom` are integer bits of activations beyond that: anomalies reach further than the background does.
+    """
 
     weight_bits: int = Field(default=8, ge=2, le=18)
     activation_bits: int = Field(default=8, ge=2, le=18)
     clipped: float = Field(default=1e-4, ge=0, lt=0.1)
+    headroom: int = Field(default=1, ge=0, le=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def _linear(
     sums = rounded.reshape(-1, kernel.shape[-1]).sum(axis=0)
     largest = float(sums.max()) * before.largest + 2.0 ** (bias.integer - 1)
     exact = Reach(max(weight.fraction + before.fraction, bias.fraction), largest, signed=True).exact
-    edge = float(np.quantile(np.abs(seen), 1.0 - settings.clipped))
+    edge = float(np.quantile(np.abs(seen), 1.0 - settings.clipped)) * 2.0**settings.headroom
     kept = _holding(edge, settings.activation_bits, signed=activation == "linear")
     types[name] = {"weight": str(weight), "bias": str(bias), "accum": str(exact), "result": str(exact)}
     node = f"{name}_relu" if activation == "relu" else name
