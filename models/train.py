@@ -44,8 +44,9 @@ ESTIMATES: Final = 8
 class Aim:
     """What a training is after beyond its loss.
 
-    `merit` judges the firmware model (a Keras model from values to output), higher is better; default: minus the
-    validation loss. With a `target` the price of bits is controlled so that the firmware has about so many LUTs.
+    `merit` judges the firmware model (a Keras model from values to output), higher is better, and chooses the epoch;
+    without it the last one is taken, and the front is of minus the validation loss. With a `target` the price of bits
+    is controlled so that the firmware has about so many LUTs.
     """
 
     merit: Callable[[Any], float] | None = None
@@ -209,7 +210,7 @@ class _Training:
         if self.log is not None:
             self.log.write(len(progress.epochs), epoch)
         self.report(len(progress.epochs) / sum(self.epochs), str(epoch))
-        if merit is None or self.recipe.quantisation.arithmetic is Arithmetic.FLOAT:
+        if merit is None:
             return
         lut = None
         if self.aim.target is not None and progress.epoch % max(1, self.epochs[-1] // ESTIMATES) == 0:
@@ -219,7 +220,7 @@ class _Training:
         progress.offer(point, values_of(self.design.firmware.variables))
 
     def _finish(self) -> Trained:
-        """The chosen model: the best of the front that fits its target, or the last epoch without one."""
+        """The chosen model: the best of the front that fits its target, the best by its merit, or the last epoch."""
         progress, firmware = self.progress, self.design.firmware
         for phase in self.phases:
             release(phase.model)
@@ -227,6 +228,9 @@ class _Training:
         front = sorted(progress.front, key=lambda item: item[0].ebops)
         if self.aim.target is not None:
             chosen, weights = self._affordable(front, self.aim.target)
+            assign(firmware.variables, weights)
+        elif self.aim.merit is not None:
+            chosen, weights = max(front, key=lambda item: item[0].merit)
             assign(firmware.variables, weights)
         record = self._record(chosen)
         return Trained(TrainedModel(firmware, self.contract, record), tuple(front))

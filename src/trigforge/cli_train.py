@@ -80,7 +80,7 @@ def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) ->
     reporter.line(f"train      {record.seconds:.0f} s, epoch {record.chosen + 1} of {epochs}: {chosen}")
     if not options["no_float"]:
         with reporter.stage("float") as update:
-            twin = train_float(recipe, background, folder, update)
+            twin = train_float(recipe, background, signals, folder, update)
         reporter.line(f"float      {twin.record.seconds:.0f} s: {twin.record.epochs[-1]}")
         for bits in options["post_training"]:
             reporter.line(f"quantised  {quantise_twin(twin, background, bits, project, folder)}")

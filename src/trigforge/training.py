@@ -90,12 +90,17 @@ def signal_words(samples: Path | None, contract: InputContract) -> dict[str, Int
     return {name: encode(contract, ak.Array(read_events(folder / name, columns))) for name in names}
 
 
-def monitor(recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray]) -> Monitor:
-    """The judge of a recipe's training: held-out background against the first half of every signal."""
-    cut = int(len(background) * (1 - recipe.training.validation))
-    held_out = background[cut:]
+def chooser(recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray]) -> tuple[Monitor | None, str]:
+    """The judge of a recipe's epochs, held-out background against the first half of every signal, and what it is.
+
+    None, and the validation loss, without signals or for a network that makes no score.
+    """
+    if not signals or not recipe.architecture.scores:
+        return None, "validation loss"
+    held_out = background[int(len(background) * (1 - recipe.training.validation)) :]
     halves = {name: words[: len(words) // 2] for name, words in signals.items()}
-    return Monitor(background.contract, held_out.words, held_out.weights, halves)
+    monitor = Monitor(background.contract, held_out.words, held_out.weights, halves)
+    return monitor, f"efficiency at {MERIT_FPR:g}, mean of {', '.join(signals)}"
 
 
 def train_project(
@@ -108,12 +113,9 @@ def train_project(
     report: Report,
 ) -> Trained:
     """Train into `out`: model, contract, record, front, `project.toml`; an interrupted call goes on there."""
-    chooser = monitor(recipe, background, signals) if signals and recipe.architecture.scores else None
+    merit, label = chooser(recipe, background, signals)
     target = None if lut is None else _target(lut, background.contract, project)
-    label = (
-        "validation loss" if chooser is None else f"efficiency at {MERIT_FPR:g}, mean of {', '.join(chooser.signals)}"
-    )
-    trained = train(recipe, background, report, Aim(chooser, label, target), out)
+    trained = train(recipe, background, report, Aim(merit, label, target), out)
     _save_front(trained, label, out)
     saved = replace(trained, model=trained.model.save(out))
     comment = f"{recipe.title or recipe.name}: {recipe.architecture.shape}"
@@ -121,11 +123,14 @@ def train_project(
     return saved
 
 
-def train_float(recipe: Recipe, background: TrainingSet, out: Path, report: Report) -> TrainedModel:
-    """Train the recipe's network in floating point, into a folder of `out`."""
+def train_float(
+    recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray], out: Path, report: Report
+) -> TrainedModel:
+    """Train the recipe's network in floating point, its epoch chosen likewise, into a folder of `out`."""
     quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
     twin = recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning()})
-    return train(twin, background, report, None, out / FLOAT_FOLDER).model.save(out / FLOAT_FOLDER)
+    aim = Aim(*chooser(recipe, background, signals))
+    return train(twin, background, report, aim, out / FLOAT_FOLDER).model.save(out / FLOAT_FOLDER)
 
 
 def quantise_twin(twin: TrainedModel, background: TrainingSet, bits: int, project: Project, out: Path) -> Path:
