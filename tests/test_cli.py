@@ -200,9 +200,9 @@ def test_emulate_scores_a_file_of_events(workshop: Workshop) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run", "--recipe", "nonesuch"), "recipe must be a TOML file or one of vae_l1, not 'nonesuch'"),
+        (("run", "--recipe", "nonesuch"), "recipe must be a TOML or Python file or one of "),
         (("run", "--config", "{dir}/bad.toml"), "bad.toml: unknown key 'collision'; known keys here: collisions, proj"),
-        (("run", "--recipe", "{dir}/bad.toml"), "bad.toml: key 'name' is missing; unknown key 'collision'; known keys"),
+        (("run", "--recipe", "{dir}/bad.toml"), "bad.toml: key 'name' is missing; key 'archi"),
         (("run", "--out", "{dir}/bad.toml/run"), "must be writable: Not a directory; choose another --out"),
         (("run", "--bogus"), "No such option"),
         (("generate",), "generate must be given either the NAME of a sample or a file with --config"),
