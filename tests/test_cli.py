@@ -202,7 +202,10 @@ def test_emulate_scores_a_file_of_events(workshop: Workshop) -> None:
     [
         (("run", "--recipe", "nonesuch"), "recipe must be a TOML or Python file or one of "),
         (("run", "--config", "{dir}/bad.toml"), "bad.toml: unknown key 'collision'; known keys here: collisions, proj"),
-        (("run", "--recipe", "{dir}/bad.toml"), "bad.toml: key 'name' is missing; key 'architecture' is missing; unknown key 'coll"),
+        (
+            ("run", "--recipe", "{dir}/bad.toml"),
+            "bad.toml: key 'name' is missing; key 'architecture' is missing; unknown key 'coll",
+        ),
         (("run", "--out", "{dir}/bad.toml/run"), "must be writable: Not a directory; choose another --out"),
         (("run", "--bogus"), "No such option"),
         (("generate",), "generate must be given either the NAME of a sample or a file with --config"),
