@@ -18,6 +18,7 @@ from trigforge.fixed import IntArray
 from trigforge.sim.bounds.decide import Limits
 from trigforge.sim.cosim.simulators import Simulator
 from trigforge.sim.cosim.vectors import Vectors
+from trigforge.sim.formal.clock import Clock
 from trigforge.sim.mutation.conditions import conditions
 from trigforge.sim.mutation.effects import Effect
 from trigforge.sim.mutation.faults import core_faults
@@ -59,9 +60,9 @@ class Effort:
     mutants: int = 200
     seed: int = 1
     proof_seconds: float = 120.0
-    """Most time for the largest window on a faulty operation, and for what must be proved of one."""
-    window_seconds: float = 15.0
-    """Most time for each of the others."""
+    """Most time for what must be proved of a mutant's windows, and once more for the whole core."""
+    window_seconds: float = 10.0
+    """Most time for a mutant's windows with what is known of them."""
     limits: Limits = field(default_factory=lambda: Limits(branches=400, seconds=60.0))
     """Of each question for a value of a node."""
 
@@ -102,17 +103,16 @@ class Campaign:
             return self._result(number, Outcome.EQUIVALENT, proof="no output depends on what is faulty")
         *windows, whole = windows_of(self.shop.graph, fault)
         known = self.shop.graph.flat.prover.reach
-        apart = []
+        clock = Clock(self.effort.window_seconds)
         for place, window in enumerate(windows):
-            answer = self.shop.compare(fault, window, known, self._folder(number, place), self.effort.window_seconds)
+            answer = self.shop.compare(fault, window, known, self._folder(number, place), clock.rest)
             if isinstance(answer, Equal):
                 return self._proved(number, window, known)
             if answer is None:
                 break
-            apart.append(window)
         return (
             self._searched(number)
-            or self._conditioned(number, apart)
+            or self._conditioned(number, windows)
             or self._decided(number, whole)
             or self._result(number, Outcome.SURVIVED)
         )
@@ -125,10 +125,12 @@ class Campaign:
 
     def _conditioned(self, number: int, windows: Sequence[Window]) -> Result | None:
         """For what is asked of the free nodes of a window, larger ones at last."""
-        fault, effort, events = self.faults[number - 1], self.effort, self.core.vectors.words
+        fault, events, clock = self.faults[number - 1], self.core.vectors.words, Clock(self.effort.proof_seconds)
         for place, window in enumerate(windows):
+            if not clock.rest:
+                return None
             folder = self._folder(number, f"conditions_{place}")
-            known, found = conditions(self.shop, fault, window, events, effort.limits, folder, effort.proof_seconds)
+            known, found = conditions(self.shop, fault, window, events, self.effort.limits, folder, clock)
             if known is not None:
                 return self._proved(number, window, known)
             if len(found):

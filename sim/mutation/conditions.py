@@ -65,14 +65,14 @@ class Supposed:
 
 
 def conditions(
-    shop: Workshop, fault: Fault, window: Window, events: IntArray, limits: Limits, folder: Path, timeout_s: float
+    shop: Workshop, fault: Fault, window: Window, events: IntArray, limits: Limits, folder: Path, clock: Clock
 ) -> tuple[Known | None, IntArray]:
     """What is proved of a window's free nodes so that a fault changes nothing, and events that showed otherwise.
 
     If it changes nothing as long as all free nodes stay within what `events` (n, words) show, the loosest intervals
     for which that is so are looked for, and it is asked whether an event leaves them.
     """
-    graph, clock, prover = shop.graph, Clock(timeout_s), shop.graph.flat.prover
+    graph, prover = shop.graph, shop.graph.flat.prover
     nodes = [node for node in (*window.free, *(window.faulty if fault.moved else ())) if not graph.is_word(node)]
     values = node_values(graph.flat.circuit, events, prover.facts.types, nodes)
     supposed = Supposed(prover, {k: (int(v.min()), int(v.max())) for k, v in zip(nodes, values, strict=True)})
@@ -86,7 +86,8 @@ def conditions(
     for node, up in list(supposed.open()):
         end, own = supposed.ends[node, up], values[nodes.index(node)]
         base = events[int(np.argmax(own) if up else np.argmin(own))]
-        answer = prover.ask(node, Region(end + 1, None) if up else Region(None, end - 1), base, limits)
+        asked = replace(limits, seconds=min(limits.seconds, clock.rest))
+        answer = prover.ask(node, Region(end + 1, None) if up else Region(None, end - 1), base, asked)
         if not answer.never:
             return None, answer.events
     return supposed.known, events[:0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,8 @@ PATTERNS: Final = 4096
 
 Values = dict[int, IntArray]
 """The mantissas (n,) of nodes."""
+Target = dict[int, tuple[int, IntArray]]
+"""Of nodes: the node that each is a function of, and the values of that, ascending, for which it is what is wanted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +79,9 @@ class Effect:
     @cached_property
     def needed(self) -> tuple[int, ...]:
         """All nodes that are evaluated, in order."""
-        found, stack = set(self.wrong), list(self.wrong)
+        bases = {base for target in self.targets for base, _ in target.values()}
+        found = {*self.wrong, *bases}
+        stack = list(found)
         while stack:
             new = set(operands(self.nodes[stack.pop()])) - found
             found |= new
@@ -121,10 +125,18 @@ class Effect:
         for own, missed in misses:
             distance = np.where(own > depth, np.minimum(distance, missed), distance)
         if self.targets:
-            given = np.stack([right[k] for k in self.miter.nodes], axis=1)
-            near = np.min([np.abs(given - target).sum(axis=1) for target in self.targets], axis=0)
+            near = np.min([self.away(target, right) for target in self.targets], axis=0)
             distance = np.where(depth == 0, near, distance)
         return depth * DEEPER - distance
+
+    def away(self, target: Target, right: Values) -> IntArray:
+        """How far (n,) the nodes that these ones are functions of are from making them have some values."""
+        total = np.zeros(len(right[self.faulty[0]]), dtype=np.int64)
+        for base, values in target.values():
+            place = np.searchsorted(values, right[base])
+            above, below = values[np.minimum(place, len(values) - 1)], values[np.maximum(place - 1, 0)]
+            total += np.minimum(np.abs(above - right[base]), np.abs(right[base] - below))
+        return total
 
     def missed(self, node: Node, right: Values, wrong: Values, differs: IntArray) -> IntArray:
         """How far a choice that passes no effect is from being another (n,); far where there is no effect on it."""
@@ -172,11 +184,33 @@ class Effect:
         return self.formats[node].fit((right >> bits << bits) + low, self.formats[node].fraction)
 
     @cached_property
-    def targets(self) -> tuple[IntArray, ...]:
-        """Values (operands,) for which a faulty statement differs, as random ones show."""
-        return tuple(self._targets()) if self.fault.moved is None else ()
+    def targets(self) -> tuple[Target, ...]:
+        """Values that have an effect at once, as random ones show; of words of a register all values but the first."""
+        wanted = self._wrong_at_once() if self.fault.moved is None else self._changes()
+        found = (self.target(values) for values in wanted)
+        return tuple(target for target in found if target is not None)
 
-    def _targets(self) -> Iterator[IntArray]:
+    def target(self, values: Mapping[int, int]) -> Target | None:
+        """What makes nodes have some values: values of the nodes that they are functions of; None if nothing does."""
+        facts, target = self.graph.flat.prover.facts, {}
+        for k, value in values.items():
+            base = facts.bases.get(k, k)
+            if k in facts.images and base in facts.images:
+                given = np.sort(facts.images[base][facts.images[k] == value])
+            else:
+                base, given = k, np.array([value] if facts.reach_of(k).meets(value, value) else [], dtype=np.int64)
+            if not len(given):
+                return None
+            target[k] = base, given
+        return target
+
+    def _changes(self) -> Iterator[Mapping[int, int]]:
+        for k in self.faulty:
+            own = self.graph.flat.prover.facts.known[k]
+            least = min(max(0, own.low), own.high)
+            yield from ({k: value} for value in range(own.low, own.high + 1)[:TARGETS] if value != least)
+
+    def _wrong_at_once(self) -> Iterator[Mapping[int, int]]:
         generator, aig = np.random.default_rng(1), self.miter.aig
         given = {k: int.from_bytes(generator.bytes(PATTERNS // 8), "little") for k in aig.inputs}
         found = aig.simulate(given, [*self.miter.gold, *self.miter.gate], (1 << PATTERNS) - 1)
@@ -184,8 +218,7 @@ class Effect:
         for a, b in zip(found[: len(self.miter.gold)], found[len(self.miter.gold) :], strict=True):
             different |= a ^ b
         for place in np.flatnonzero(_digits(different, PATTERNS))[:TARGETS].tolist():
-            values = self.miter.seen({k: bool(pattern >> place & 1) for k, pattern in given.items()}).values
-            yield np.array([values[k] for k in self.miter.nodes], dtype=np.int64)
+            yield self.miter.seen({k: bool(pattern >> place & 1) for k, pattern in given.items()}).values
 
 
 def _chooses(node: Node) -> bool:
