@@ -167,7 +167,7 @@ class Effect:
         if self.fault.moved is not None:
             return {k: np.roll(right[k], 1) for k in self.faulty}
         events = len(right[self.faulty[0]])
-        patterns: dict[int, int] = {}
+        patterns = dict.fromkeys(self.miter.aig.inputs, 0)  # what the language leaves undefined is none of its words
         for k, word in zip(self.miter.nodes, self.miter.words, strict=True):
             for bit, literal in enumerate(word):
                 digits = ((right[k] >> np.int64(bit)) & 1).astype(np.uint8)

@@ -37,6 +37,11 @@ class Graph:
         stage, signal = self.place(node)
         return self.netlist.stages[stage].statements[signal]
 
+    def is_driven(self, node: int) -> bool:
+        """Whether a node has a statement: those of no bits have none."""
+        stage, signal = self.place(node)
+        return signal in self.netlist.stages[stage].statements
+
     def is_word(self, node: int) -> bool:
         """Whether a node is a word of the core's input."""
         return isinstance(self.flat.circuit.nodes[node].operation, Input)
@@ -45,7 +50,7 @@ class Graph:
         """The nodes that a node reads: of its stage, or of the one before."""
         statement = self.statement(node)
         if statement.primitive == "field":
-            return operands(self.flat.circuit.nodes[node])
+            return tuple(filter(self.is_driven, operands(self.flat.circuit.nodes[node])))
         stage = self.netlist.stages[statement.stage]
         slices = [stage.slice_of(operand) for operand in statement.operands]
         return tuple(dict.fromkeys(self.node(statement.stage, own.signal) for own in slices if own is not None))
@@ -53,7 +58,7 @@ class Graph:
     @cached_property
     def ends(self) -> frozenset[int]:
         """The nodes that the core's output is."""
-        return frozenset(term.source for term in self.flat.circuit.outputs if term is not None)
+        return frozenset(term.source for term in self.flat.circuit.outputs if term and self.is_driven(term.source))
 
     @cached_property
     def readers(self) -> dict[int, tuple[int, ...]]:

@@ -13,7 +13,7 @@ from trigforge.firmware.design import RtlDesign
 from trigforge.sim.bounds.prover import BY
 from trigforge.sim.bounds.reach import Reach
 from trigforge.sim.formal.abc import Engine, decide
-from trigforge.sim.formal.aig import Aig, Literal, Word, constant
+from trigforge.sim.formal.aig import FALSE, Aig, Literal, Word, constant
 from trigforge.sim.formal.clock import Clock
 from trigforge.sim.formal.equal import number
 from trigforge.sim.formal.netlist import Bit, Netlist, elaborate
@@ -77,7 +77,7 @@ class Elaborated:
             _free(aig, known(node), word.width, word.signed)
             for node, word in zip(design.nodes, design.given.words, strict=True)
         )
-        bits = [bit for word in words for bit in word]
+        bits = [bit for word in words for bit in word] or [FALSE]
         literals: dict[Bit, Literal] = dict(zip(self.netlist.inputs[design.given.name], bits, strict=True))
         made = unroll(self.netlist, aig, lambda bit, _: literals[bit], TOP)
         signed = tuple(word.signed for word in design.given.words)

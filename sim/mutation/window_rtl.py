@@ -16,7 +16,7 @@ from trigforge.sim.mutation.windows import Window
 
 TOP: Final = "mutation_window"
 FREE: Final = "free"
-"""The port of what is free: the window's free nodes, then the wrong words of a register."""
+"""The port of what is free: the window's free nodes, then the wrong words of a register; at least one bit."""
 GOLD, GATE = "gold", "gate"
 """The ports of what is seen, without and with the fault."""
 
@@ -48,7 +48,7 @@ def write_window(graph: Graph, modules: Mapping[str, str], fault: Fault, window:
     given = Port(FREE, tuple(Word(own.width, own.signed) for own in formats))
     seen = tuple(text.seen())
     width = sum(bits for _, bits in seen)
-    ports = [f"input [{given.bits - 1}:0] {FREE}", *(f"output [{width - 1}:0] {name}" for name in (GOLD, GATE))]
+    ports = [f"input [{max(given.bits, 1) - 1}:0] {FREE}", *(f"output [{width - 1}:0] {name}" for name in (GOLD, GATE))]
     ends = [
         f"assign {port} = {{{', '.join(text.low(*own, wrong=port == GATE) for own in reversed(seen))}}};"
         for port in (GOLD, GATE)
