@@ -25,6 +25,7 @@ def telling_vectors(effect: Effect, limits: tuple[IntArray, IntArray], known: In
     """
     generator = np.random.default_rng(seed)
     events = known[generator.permutation(len(known))[:START]]
+    events = np.concatenate([events, _quieter(events, *limits, generator)])
     best, stale = None, 0
     for _ in range(GENERATIONS):
         found = effect.reached(events)
@@ -37,8 +38,16 @@ def telling_vectors(effect: Effect, limits: tuple[IntArray, IntArray], known: In
         if stale > PATIENCE:
             return None
         parents = events[order]
-        events = np.concatenate([parents, _children(parents, *limits, known, generator)])
+        others = parents[generator.integers(0, len(parents), CHILDREN // 4)]
+        quiet = _quieter(others, *limits, generator)
+        events = np.concatenate([parents, _children(parents, *limits, known, generator), quiet])
     return None
+
+
+def _quieter(events: IntArray, low: IntArray, high: IntArray, generator: np.random.Generator) -> IntArray:
+    """Events of which any share of the words is zero: what saturates shows nothing."""
+    zero = generator.random(events.shape) < generator.random((len(events), 1))
+    return np.where(zero, np.clip(0, low, high), events)
 
 
 def _children(
