@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from trigforge.firmware.circuit import Circuit, Input, Term, operands, renumbered
+from trigforge.firmware.circuit import Circuit, Input, operands
 from trigforge.firmware.evaluate import evaluate
 from trigforge.fixed import IntArray
 from trigforge.sim.bounds.analysis import Analysis
 from trigforge.sim.bounds.dual import Floats
 from trigforge.sim.bounds.network import Problem
-from trigforge.sim.bounds.reach import node_values
+from trigforge.sim.bounds.reach import cone_of, node_values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,23 +62,7 @@ def events_of(problem: Problem, node: int, facts: Analysis) -> Events:
         table[:, word] = values
         made = node_values(circuit, table, types, [problem.variables[k].node for k in numbers])
         words.append(WordValues(word, values, tuple(numbers), np.stack(made, axis=1)))
-    return Events(tuple(words), cone_of(circuit, node), tuple(kind.fraction for kind in types))
-
-
-def cone_of(circuit: Circuit, node: int) -> Circuit:
-    """What a node depends on, as a circuit whose output it is."""
-    needed, stack = {node}, [node]
-    while stack:
-        for source in operands(circuit.nodes[stack.pop()]):
-            if source not in needed:
-                needed.add(source)
-                stack.append(source)
-    chosen = sorted(needed)
-    new = {k: number for number, k in enumerate(chosen)}
-    nodes = tuple(
-        replace(circuit.nodes[k], operation=renumbered(circuit.nodes[k].operation, new.__getitem__)) for k in chosen
-    )
-    return Circuit(nodes, circuit.inputs, (Term(new[node], 0, negative=False),), (circuit.nodes[node].format,))
+    return Events(tuple(words), cone_of(circuit, [node]), tuple(kind.fraction for kind in types))
 
 
 def _word(circuit: Circuit, node: int) -> int:

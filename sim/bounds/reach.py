@@ -13,6 +13,8 @@ from trigforge.firmware.circuit import (
     Mux,
     Sum,
     Term,
+    operands,
+    renumbered,
 )
 from trigforge.firmware.evaluate import evaluate
 from trigforge.firmware.native.ranges import Range
@@ -69,9 +71,23 @@ class Form:
 
 def node_values(circuit: Circuit, words: IntArray, types: Sequence[FixedType], nodes: Sequence[int]) -> list[IntArray]:
     """The mantissas (n,) of some nodes of a circuit for input words (n, inputs)."""
-    formats = tuple(circuit.nodes[k].format for k in nodes)
-    shown = replace(circuit, outputs=tuple(Term(k, 0, False) for k in nodes), output_formats=formats)
-    return evaluate(shown, list(words.T), [kind.fraction for kind in types])
+    return evaluate(cone_of(circuit, nodes), list(words.T), [kind.fraction for kind in types])
+
+
+def cone_of(circuit: Circuit, nodes: Sequence[int]) -> Circuit:
+    """What some nodes depend on, as a circuit whose outputs they are."""
+    needed, stack = set(nodes), list(nodes)
+    while stack:
+        new = set(operands(circuit.nodes[stack.pop()])) - needed
+        needed |= new
+        stack += new
+    chosen = sorted(needed)
+    place = {k: number for number, k in enumerate(chosen)}
+    made = tuple(
+        replace(circuit.nodes[k], operation=renumbered(circuit.nodes[k].operation, place.__getitem__)) for k in chosen
+    )
+    outputs = tuple(Term(place[k], 0, negative=False) for k in nodes)
+    return Circuit(made, circuit.inputs, outputs, tuple(circuit.nodes[k].format for k in nodes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trigforge.firmware.circuit import Input
 from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.pipeline import Pipeline
 from trigforge.firmware.program import IntegerProgram
@@ -17,24 +18,19 @@ from trigforge.fixed import IntArray
 from trigforge.sim.bounds.decide import Limits
 from trigforge.sim.cosim.simulators import Simulator
 from trigforge.sim.cosim.vectors import Vectors
+from trigforge.sim.formal.clock import Clock
+from trigforge.sim.mutation.conditions import conditions
+from trigforge.sim.mutation.effects import Effect
 from trigforge.sim.mutation.faults import core_faults
-from trigforge.sim.mutation.flat import FlatCore, flatten
-from trigforge.sim.mutation.narrow import Narrow
-from trigforge.sim.mutation.netlist import Netlist, read_netlist
-from trigforge.sim.mutation.proofs import (
-    Different,
-    Equivalent,
-    Part,
-    far_parts,
-    near_parts,
-    seek_local_proof,
-    seek_proof,
-)
+from trigforge.sim.mutation.flat import flatten
+from trigforge.sim.mutation.graph import Graph
+from trigforge.sim.mutation.netlist import read_netlist
+from trigforge.sim.mutation.proofs import Different, Equal, Known, Workshop
 from trigforge.sim.mutation.report import MutationReport, Outcome, Result
 from trigforge.sim.mutation.run import Trace, Verdict, judge_mutants, open_bench, require_original
 from trigforge.sim.mutation.schemata import Fault, instrument
-from trigforge.sim.mutation.search import climbing_vectors
-from trigforge.sim.mutation.windows import windows_of
+from trigforge.sim.mutation.search import telling_vectors
+from trigforge.sim.mutation.windows import Window, windows_of
 
 FEW = 300
 """Events that every mutant gets at first; those that pass get all."""
@@ -64,10 +60,10 @@ class Effort:
     mutants: int = 200
     seed: int = 1
     proof_seconds: float = 120.0
-    """Most time for each part of a core that is tried."""
-    window_seconds: float = 20.0
-    """Most time for each window on a faulty operation."""
-    limits: Limits = field(default_factory=lambda: Limits(branches=60, seconds=8.0))
+    """Most time for what must be proved of a mutant's windows, and once more for the whole core."""
+    window_seconds: float = 10.0
+    """Most time for a mutant's windows with what is known of them."""
+    limits: Limits = field(default_factory=lambda: Limits(branches=400, seconds=60.0))
     """Of each question for a value of a node."""
 
 
@@ -79,9 +75,7 @@ class Campaign:
     faults: tuple[Fault, ...]
     instrumented: RtlDesign
     trace: Trace
-    netlist: Netlist
-    flat: FlatCore
-    narrow: Narrow
+    shop: Workshop
     effort: Effort
     folder: Path
 
@@ -99,43 +93,74 @@ class Campaign:
         return self._result(number, Outcome.CAUGHT, caught_by=verdict.caught_by, first=verdict.first)
 
     def accounted(self, number: int) -> Result:
-        """The result of a mutant that passes: proved by few stages, caught by a search, or proved by more stages."""
-        fault, stages = self.faults[number - 1], len(self.flat.starts)
+        """The result of a mutant that passes.
+
+        It is proved equivalent in a window for what is known of its free nodes, or shown by a vector that a search
+        found, or proved for what is then asked of them, or decided for the whole core.
+        """
+        fault = self.faults[number - 1]
+        if not self.shop.graph.faulty(fault):
+            return self._result(number, Outcome.EQUIVALENT, proof="no output depends on what is faulty")
+        *windows, whole = windows_of(self.shop.graph, fault)
+        known = self.shop.graph.flat.prover.reach
+        clock = Clock(self.effort.window_seconds)
+        for place, window in enumerate(windows):
+            answer = self.shop.compare(fault, window, known, self._folder(number, place), clock.rest)
+            if isinstance(answer, Equal):
+                return self._proved(number, window, known)
+            if answer is None:
+                break
         return (
-            self._proved_in_windows(number)
-            or self._searched(number)
-            or self._proved(number, near_parts(fault, stages))
-            or self._proved(number, far_parts(fault, stages))
+            self._searched(number)
+            or self._conditioned(number, windows)
+            or self._decided(number, whole)
             or self._result(number, Outcome.SURVIVED)
         )
 
-    def _proved_in_windows(self, number: int) -> Result | None:
-        core, fault = self.core, self.faults[number - 1]
-        folder, seconds = self.folder / str(number), self.effort.window_seconds
-        for interval in (self.flat.prover.interval, self.narrow.interval):  # what is known already, then what can be
-            windows = windows_of(self.netlist, self.flat, fault, interval)
-            answer = seek_local_proof(core.design, self.flat, fault, windows, folder, seconds)
-            if answer is not None:
-                return self._result(number, Outcome.EQUIVALENT, proof=answer.statement)
+    def _searched(self, number: int) -> Result | None:
+        core = self.core
+        effect = Effect.of(self.shop, self.faults[number - 1], self._folder(number, "effect"))
+        words = telling_vectors(effect, (core.low, core.high), core.vectors.words, self.effort.seed + number)
+        return None if words is None else self._shown(number, words)
+
+    def _conditioned(self, number: int, windows: Sequence[Window]) -> Result | None:
+        """For what is asked of the free nodes of a window, larger ones at last."""
+        fault, events, clock = self.faults[number - 1], self.core.vectors.words, Clock(self.effort.proof_seconds)
+        for place, window in enumerate(windows):
+            if not clock.rest:
+                return None
+            folder = self._folder(number, f"conditions_{place}")
+            known, found = conditions(self.shop, fault, window, events, self.effort.limits, folder, clock)
+            if known is not None:
+                return self._proved(number, window, known)
+            if len(found):
+                shown = self._shown(number, found)
+                if shown is not None:
+                    return shown
+                events = np.concatenate([events, found])
         return None
 
-    def _proved(self, number: int, parts: Sequence[Part]) -> Result | None:
-        core = self.core
-        inputs = tuple(zip(core.low.tolist(), core.high.tolist(), strict=True))
-        folder, seconds = self.folder / str(number), self.effort.proof_seconds
-        answer = seek_proof(core.design, self.flat, self.faults[number - 1], parts, inputs, folder, seconds)
-        if isinstance(answer, Equivalent):
-            return self._result(number, Outcome.EQUIVALENT, proof=answer.statement)
-        return self._shown(number, answer.words) if isinstance(answer, Different) else None
-
-    def _searched(self, number: int) -> Result | None:
-        core, nodes = self.core, _nodes(self.flat, self.faults[number - 1])
-        if not nodes:
+    def _decided(self, number: int, whole: Window) -> Result | None:
+        """By all of the core: then what tells is an event, unless a register is faulty."""
+        core, fault, known = self.core, self.faults[number - 1], self.shop.graph.flat.prover.reach
+        folder, seconds = self._folder(number, "whole"), self.effort.proof_seconds
+        answer = self.shop.compare(fault, whole, known, folder, seconds)
+        if isinstance(answer, Equal):
+            return self._proved(number, whole, known)
+        if not isinstance(answer, Different) or fault.moved is not None:
             return None
-        limits, seed = (core.low, core.high), self.effort.seed + number
-        known = np.concatenate([core.vectors.words, self.narrow.events])
-        words = climbing_vectors(core.program, self.flat, nodes, limits, known, seed)
-        return self._shown(number, np.concatenate([self.narrow.events, words]))
+        words = np.clip(np.zeros_like(core.low), core.low, core.high)
+        for node, value in answer.values.items():
+            operation = self.shop.graph.flat.circuit.nodes[node].operation
+            assert isinstance(operation, Input)
+            words[operation.index] = value
+        return self._shown(number, words[None])
+
+    def _proved(self, number: int, window: Window, known: Known) -> Result:
+        return self._result(number, Outcome.EQUIVALENT, proof=self.shop.statement(window, known))
+
+    def _folder(self, number: int, place: int | str) -> Path:
+        return self.folder / str(number) / str(place)
 
     def _shown(self, number: int, words: IntArray) -> Result | None:
         """What the bench says of a mutant on other events, behind few of its own; None if it passes."""
@@ -162,10 +187,8 @@ def prepare(core: Core, faults: tuple[Fault, ...], simulator: Simulator, folder:
     instrumented = instrument(core.design, faults, folder / "rtl")
     trace = open_bench(instrumented, simulator, folder / "sim", effort.seed, BUILD_TIMEOUT_S)
     flat = flatten(core.program, core.pipeline, core.low, core.high)
-    narrow = Narrow(flat.prover, core.vectors.words, effort.limits)
-    return Campaign(
-        core, faults, instrumented, trace, read_netlist(core.design), flat, narrow, effort, folder / "proofs"
-    )
+    shop = Workshop.of(Graph(read_netlist(core.design), flat), core.design)
+    return Campaign(core, faults, instrumented, trace, shop, effort, folder / "proofs")
 
 
 def run_campaign(core: Core, simulator: Simulator, folder: Path, effort: Effort, progress: Progress) -> MutationReport:
@@ -199,11 +222,3 @@ def run_campaign(core: Core, simulator: Simulator, folder: Path, effort: Effort,
         run_seconds=played - built,
         proof_seconds=time.perf_counter() - played,
     )
-
-
-def _nodes(flat: FlatCore, fault: Fault) -> list[int]:
-    """The nodes of the statements that a fault changes; none for one of a register."""
-    place = fault.stage.split()
-    if place[0] != "stage":
-        return []
-    return [flat.starts[int(place[1])] + int(change.site.target[1:]) for change in fault.changes]

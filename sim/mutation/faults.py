@@ -183,7 +183,7 @@ def _retimed(site: Site, bits: Slice, source: str, stage: str, what: str, declar
     if bits.low:
         parts.append(f"{GOOD}[{bits.low - 1}:0]")
     text = f"{declared}assign {TARGET} = {{{', '.join(parts)}}};"
-    return Fault(Kind.PIPELINE_STAGE, stage, what, (Change(site, text),))
+    return Fault(Kind.PIPELINE_STAGE, stage, what, (Change(site, text),), (bits.high, bits.low))
 
 
 def _span(bits: Slice, site: Site) -> str:

@@ -15,6 +15,7 @@ PRIMITIVES: Final = ("shift_adder", "ternary_adder", "mux", "multiplier", "negat
 """Instances; assignments are constant, field (of the stage's input), slice, extend, relu, not, any and all."""
 
 _STATEMENT = re.compile(r"^ *wire \[(\d+):0\] (v\d+); (.*;)$", re.MULTILINE)
+_OUTPUT = re.compile(r"^ *assign model_out\[(\d+):(\d+)\] = (v\d+)\[(\d+):(\d+)\];$", re.MULTILINE)
 _WIRE = re.compile(r"^ *wire \[", re.MULTILINE)
 _INSTANCE = re.compile(r"(\w+) (?:#\(([-\d, ]+)\) )?op_\d+ \((.*)\);")
 _ASSIGNMENT = re.compile(r"assign v\d+\[\d+:0\] = (.*);")
@@ -84,6 +85,8 @@ class Stage:
 
     number: int
     statements: dict[str, Statement]
+    outputs: tuple[tuple[Slice, Slice], ...] = ()
+    """Bits of `model_out`, and the signal's bits that they are."""
 
     def slice_of(self, operand: str) -> Slice | None:
         """The bits that an operand names; None of a literal."""
@@ -94,6 +97,10 @@ class Stage:
         if high is None:
             return Slice(signal, self.statements[signal].site.width - 1, 0)
         return Slice(signal, int(high), int(low if low is not None else high))
+
+    def driving(self, bits: Slice) -> list[tuple[Slice, Slice]]:
+        """The outputs that a slice of the next stage's input is made of."""
+        return [(own, source) for own, source in self.outputs if own.low <= bits.high and bits.low <= own.high]
 
     def fields(self) -> list[tuple[Statement, Slice]]:
         """The statements that read the stage's input, from its least significant bit on."""
@@ -142,7 +149,11 @@ def _stage(text: str, name: str, number: int, top: str) -> Stage:
     for match in matches:
         site = Site(name, match.start(3), match[3], match[2], int(match[1]) + 1)
         statements[match[2]] = _statement(site, number, top)
-    return Stage(number, statements)
+    outputs = []
+    for match in _OUTPUT.finditer(text):
+        high, low, signal, top_bit, bottom = match.groups()
+        outputs.append((Slice("model_out", int(high), int(low)), Slice(signal, int(top_bit), int(bottom))))
+    return Stage(number, statements, tuple(outputs))
 
 
 def _statement(site: Site, stage: int, top: str) -> Statement:

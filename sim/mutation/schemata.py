@@ -58,6 +58,8 @@ class Fault:
     """The pipeline stage, or the module, in which it is."""
     what: str
     changes: tuple[Change, ...]
+    moved: tuple[int, int] | None = None
+    """Of a fault in a register: the highest and the lowest bit that is of another clock."""
 
 
 def instrument(design: RtlDesign, faults: Sequence[Fault], folder: Path) -> RtlDesign:

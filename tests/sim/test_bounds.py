@@ -14,10 +14,9 @@ from trigforge.fixed import FixedType, IntArray
 from trigforge.sim.bounds.analysis import analyse
 from trigforge.sim.bounds.decide import Limits, Region, decide
 from trigforge.sim.bounds.dual import Infeasible, Optimum, Solver
-from trigforge.sim.bounds.events import cone_of
 from trigforge.sim.bounds.network import network_of
 from trigforge.sim.bounds.prover import Prover
-from trigforge.sim.bounds.reach import node_values
+from trigforge.sim.bounds.reach import cone_of, node_values
 from trigforge.sim.bounds.relax import Row, propagate, rows
 from trigforge.sim.coverage import Bins, bins_of, coverage, settle
 
@@ -74,7 +73,7 @@ def test_what_is_asked_of_nodes_is_answered_right_and_mostly_answered(seed: int)
             answer = prover.ask(node, region, words[0], QUICK)
             assert not answer.never
             if answer.seen:
-                (got,) = evaluate(cone_of(program.circuit, node), list(answer.events[:1].T), [0] * 3)
+                (got,) = evaluate(cone_of(program.circuit, [node]), list(answer.events[:1].T), [0] * 3)
                 assert region.holds(int(got[0]))
         low, high = prover.interval(node)
         assert before[0] <= low <= least <= most <= high <= before[1]

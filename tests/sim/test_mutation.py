@@ -13,17 +13,22 @@ import pytest
 from tests.firmware.random_programs import random_program
 
 from trigforge.errors import CheckError, InputError, MissingToolError
+from trigforge.firmware.circuit import Input
 from trigforge.firmware.evaluate import evaluate
 from trigforge.firmware.project import Language, Targets
 from trigforge.firmware.rtl import write_rtl
 from trigforge.firmware.rtl.core import read_pipeline
 from trigforge.sim.bounds.reach import node_values
 from trigforge.sim.cosim import Simulator, compare, find_simulator, make_vectors, simulate
+from trigforge.sim.formal.clock import Clock
 from trigforge.sim.mutation.campaign import Campaign, Core, Effort, prepare, run_campaign
+from trigforge.sim.mutation.conditions import conditions
+from trigforge.sim.mutation.effects import Effect
 from trigforge.sim.mutation.faults import Kind, core_faults
 from trigforge.sim.mutation.flat import flatten
+from trigforge.sim.mutation.graph import Graph
 from trigforge.sim.mutation.netlist import read_netlist
-from trigforge.sim.mutation.proofs import seek_local_proof
+from trigforge.sim.mutation.proofs import Different, Equal, Workshop
 from trigforge.sim.mutation.report import MutationReport, Outcome, Result
 from trigforge.sim.mutation.run import judge_mutants, open_bench
 from trigforge.sim.mutation.schemata import GOOD, TARGET, Change, Fault, instrument, mutate, original
@@ -158,27 +163,40 @@ def test_all_mutants_in_one_build_of_another_simulator_get_the_same_verdict(
     assert sum(verdict.caught for verdict in verdicts.values()) >= len(verdicts) - 6
 
 
+def flipped(graph: Graph, node: int, condition: str) -> Fault:
+    """All bits of a node wrong under a condition."""
+    own = graph.statement(node)
+    zero, ones = f"{own.site.width}'d0", f"{own.site.width}'d{(1 << own.site.width) - 1}"
+    text = f"assign {TARGET} = {GOOD} ^ (({condition}) ? {ones} : {zero});"
+    return Fault(Kind.WIRE, f"stage {own.stage}", f"wrong if {condition}", (Change(own.site, text),))
+
+
+def rarely_wrong(core: Core, folder: Path) -> Fault:
+    """A fault that no vector of the bench shows, but a random event does."""
+    graph = Graph(read_netlist(core.design), flatten(core.program, core.pipeline, core.low, core.high))
+    shop = Workshop.of(graph, core.design)
+    others = np.random.default_rng(5).integers(core.low, core.high + 1, (20_000, len(core.low)))
+    for node in [k for k in graph.readers if graph.statement(k).site.width > 6]:
+        known, seen = (
+            node_values(graph.flat.circuit, words, core.program.inputs, [node])[0]
+            for words in (core.vectors.words, others)
+        )
+        for value in np.setdiff1d(seen, known)[:1].tolist():
+            width = graph.statement(node).site.width
+            fault = flipped(graph, node, f"{GOOD} == {width}'d{value % (1 << width)}")
+            if Effect.of(shop, fault, folder / str(node)).reached(others[seen == value]).seen.any():
+                return fault
+    raise AssertionError("no such node")
+
+
 @pytest.fixture(scope="module")
 def hidden(core: Core, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
-    """Two faults that the bench's vectors do not catch: one that changes nothing, one that changes a single event."""
-    stage = read_netlist(core.design).stages[0]
-    statement, bits = stage.fields()[-1]
-    event = next(
-        row
-        for row in np.random.default_rng(5).integers(core.low, core.high + 1, (1000, len(core.low)))
-        if not (core.vectors.words == row).all(axis=1).any()
-        and core.program(row[None]).tolist() != core.program(np.minimum(row + 1, core.high)[None]).tolist()
-    )
-    port = core.design.inputs.pack(event[None])[0].decode()
-    rare = f"(model_inp == {core.design.inputs.bits}'b{port})"
-    zero, ones = f"{bits.width}'d0", f"{bits.width}'d{(1 << bits.width) - 1}"
-    flips = {"nothing": f"{zero} : {zero}", "one event": f"{ones} : {zero}"}
-    faults = tuple(
-        Fault(Kind.WIRE, "stage 0", what, (Change(statement.site, f"assign {TARGET} = {GOOD} ^ ({rare} ? {flip});"),))
-        for what, flip in flips.items()
-    )
+    """Two faults that the bench's vectors do not catch: one that changes nothing, one that few events show."""
     folder, effort = tmp_path_factory.mktemp("hidden"), Effort(proof_seconds=60.0)
-    return prepare(core, faults, found("verilator"), folder, effort)
+    rare = rarely_wrong(core, folder / "rare")
+    (change,) = rare.changes
+    nothing = replace(rare, what="nothing", changes=(replace(change, text=f"assign {TARGET} = {GOOD} ^ 0;"),))
+    return prepare(core, (nothing, rare), found("verilator"), folder, effort)
 
 
 def test_what_the_vectors_do_not_catch_is_proved_or_found(core: Core, hidden: Campaign) -> None:
@@ -193,27 +211,89 @@ def test_what_the_vectors_do_not_catch_is_proved_or_found(core: Core, hidden: Ca
     assert core.program(np.array([rare.vector]))[0, rare.first.element] == rare.first.expected != rare.first.got
 
 
+def caught_in_logic(report: MutationReport) -> list[Result]:
+    return [m for m in report.mutants if m.first is not None and m.stage.startswith("stage")]
+
+
 def test_windows_prove_nothing_that_an_event_refutes(
     core: Core, hidden: Campaign, report: MutationReport, tmp_path: Path
 ) -> None:
-    faults, netlist = core_faults(core.design, 54, 1), read_netlist(core.design)
-    caught = [m for m in report.mutants if m.first is not None and m.stage.startswith("stage")]
+    faults, shop = core_faults(core.design, 54, 1), hidden.shop
     tried = 0
-    for m in caught[::12]:
+    for m in caught_in_logic(report)[::12]:
         fault = faults[m.number - 1]
-        windows = list(windows_of(netlist, hidden.flat, fault, hidden.narrow.interval))
-        tried += len(windows)
-        assert seek_local_proof(core.design, hidden.flat, fault, windows, tmp_path / str(m.number), 30.0) is None, m
-    assert tried >= 5
+        for place, window in enumerate(windows_of(shop.graph, fault)):
+            folder = tmp_path / f"{m.number}_{place}"
+            answer = shop.compare(fault, window, shop.graph.flat.prover.reach, folder, 60.0)
+            assert isinstance(answer, Different), m
+            tried += 1
+            clock = Clock(60.0)
+            known, _ = conditions(shop, fault, window, core.vectors.words, hidden.effort.limits, folder, clock)
+            assert known is None, m
+    assert tried >= 8
 
 
-def test_intervals_of_nodes_hold_for_events_that_were_not_asked_about(core: Core, hidden: Campaign) -> None:
+def test_the_last_window_is_the_whole_core_and_what_tells_it_is_an_event(
+    core: Core, hidden: Campaign, report: MutationReport, tmp_path: Path
+) -> None:
+    shop, number = hidden.shop, caught_in_logic(report)[1].number
+    fault = core_faults(core.design, 54, 1)[number - 1]
+    *_, whole = windows_of(shop.graph, fault)
+    assert all(map(shop.graph.is_word, whole.free))
+    answer = shop.compare(fault, whole, shop.graph.flat.prover.reach, tmp_path, 60.0)
+    assert isinstance(answer, Different)
+    words = np.zeros((1, len(core.low)), dtype=np.int64)
+    for node, value in answer.values.items():
+        operation = shop.graph.flat.circuit.nodes[node].operation
+        assert isinstance(operation, Input)
+        words[0, operation.index] = value
+    assert Effect.of(shop, fault, tmp_path / "effect").reached(words).seen.all()
+
+
+def test_what_a_fault_does_in_the_circuit_is_what_it_does_in_the_rtl(
+    core: Core, hidden: Campaign, report: MutationReport, tmp_path: Path
+) -> None:
+    faults = core_faults(core.design, 54, 1)
+    logic = [n for n, fault in enumerate(faults, 1) if fault.stage.startswith("stage")][::5]
+    logic = [n for n in logic if hidden.shop.graph.faulty(faults[n - 1])]
+    design = instrument(core.design, faults, tmp_path / "rtl")
+    trace = open_bench(design, found("verilator"), tmp_path / "sim", 1, 300.0)
+    few = core.vectors.thinned(100)
+    verdicts = judge_mutants(design, trace, core.program, few, logic)
+    for number in logic:
+        effect = Effect.of(hidden.shop, faults[number - 1], tmp_path / str(number))
+        seen = effect.reached(few.words).seen
+        first = verdicts[number].first
+        assert seen.any() == (first is not None), faults[number - 1]
+        assert first is None or int(np.argmax(seen)) == first.event
+    assert any(verdicts[number].first is None for number in logic) or len(logic) > 8
+
+
+def test_intervals_that_are_supposed_of_free_nodes_are_proved_and_enough(
+    core: Core, hidden: Campaign, tmp_path: Path
+) -> None:
+    """A bit that is wrong only above what a node can be: nothing is known of that until it is asked."""
+    graph, prover = hidden.shop.graph, hidden.shop.graph.flat.prover
     words = np.random.default_rng(8).integers(core.low, core.high + 1, (3000, len(core.low)))
-    circuit = hidden.flat.circuit
-    nodes = list(range(0, len(circuit.nodes), 4))
-    for node, values in zip(nodes, node_values(circuit, words, core.program.inputs, nodes), strict=True):
-        low, high = hidden.narrow.interval(node)
+    for node in [k for k in graph.readers if not graph.is_word(k)][::9]:
+        low, high = prover.interval(node)
+        own = graph.statement(node)
+        (values,) = node_values(graph.flat.circuit, words, core.program.inputs, [node])
         assert low <= values.min() <= values.max() <= high
+        if high + 1 > graph.flat.circuit.nodes[node].format.high:
+            continue
+        fault = flipped(graph, node, f"{GOOD} == {own.site.width}'d{high + 1}")
+        window = next(iter(windows_of(graph, fault)))
+        answer = hidden.shop.compare(fault, window, prover.reach, tmp_path / str(node), 60.0)
+        if isinstance(answer, Equal):
+            continue
+        known, _ = conditions(
+            hidden.shop, fault, window, words, hidden.effort.limits, tmp_path / f"c{node}", Clock(60.0)
+        )
+        if known is not None:
+            for k in window.free:
+                (own_values,) = node_values(graph.flat.circuit, words, core.program.inputs, [k])
+                assert known(k).low <= own_values.min() <= own_values.max() <= known(k).high
 
 
 def test_an_original_that_fails_stops_the_campaign(core: Core, hidden: Campaign) -> None:
