@@ -167,7 +167,7 @@ _stages(calibrate, "jets", "Derive the trigger's jet energy scale.", "jets")
     type=click.FloatRange(min=1),
     default=120.0,
     show_default=True,
-    help="Most time for each part that a proof tries.",
+    help="Most time for what must be proved of a mutant, and again for the whole core.",
 )
 @click.option("--simulator", type=click.Choice(["verilator", "icarus"]), help="Default: verilator.")
 @JSON
