@@ -61,7 +61,7 @@ class Distillation(Value):
     shape: Shape = (18, 14)
     """Regions in φ and η."""
     teacher: Autoencoder = Autoencoder()
-    teaching: Schedule = Schedule(epochs=15)
+    teaching: Schedule = Schedule(epochs=10, batch=256)
     student: Student = Student()
     learning: Schedule = Schedule(epochs=40, batch=1024, learning_rate=4e-3)
     turns: bool = True

@@ -46,7 +46,7 @@ def scaled(images: IntArray, rng: np.random.Generator) -> IntArray:
 
 def permuted(images: IntArray, rng: np.random.Generator) -> IntArray:
     """The same energies in other places."""
-    flat = images.reshape(len(images), -1)
+    flat = images.reshape(len(images), images.shape[1] * images.shape[2])
     order = np.argsort(rng.random(flat.shape), axis=1)
     return np.take_along_axis(flat, order, axis=1).reshape(images.shape)
 

@@ -24,6 +24,7 @@ def test_the_grid_is_that_of_the_simulation() -> None:
 
 def test_reference_projects_have_this_contract() -> None:
     assert InputContract.load(PROJECTS / "regions_brevitas" / "contract.json") == region_contract(FINE)
+    assert InputContract.load(PROJECTS / "calo_student" / "contract.json") == region_contract(COARSE)
 
 
 def test_coarse_words_are_read_as_fine_ones() -> None:

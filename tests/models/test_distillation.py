@@ -27,14 +27,15 @@ from trigforge.models.distillation import (
     train_student,
     train_teacher,
 )
-from trigforge.regions import COARSE, PHI, REGIONS, region_contract
+from trigforge.regions import COARSE, REGIONS, region_contract
 
 CONTRACT = region_contract(COARSE)
 SMALL = Distillation(
     teacher=Autoencoder(filters=(2, 3), latent=4),
     teaching=Schedule(epochs=1, batch=250),
     student=Student(filters=2, hidden=3),
-    learning=Schedule(epochs=3, batch=250, learning_rate=2e-2),
+    learning=Schedule(epochs=3, batch=100, learning_rate=5e-2),
+    beta=(1e-6, 1e-3),
 )
 
 
@@ -55,7 +56,7 @@ def test_the_target_is_that_of_cicada() -> None:
 
 def test_the_error_is_in_counts() -> None:
     nothing = keras.Sequential([keras.Input((REGIONS,)), keras.layers.Rescaling(0.0)])
-    words = 4 * crossings(50)[:, ::-1] // 4 // 4 * 4
+    words = crossings(50)
     words = np.minimum(words, 1020) // 4 * 4
     assert_allclose(teacher_error(nothing, CONTRACT, words), (words.astype(float) ** 2).mean(axis=1), rtol=1e-5)
 
@@ -81,7 +82,7 @@ def test_a_summed_student_does_not_see_turns(summed: bool, same: bool) -> None:
     values = normalised(CONTRACT, crossings(100))
     rolled = np.roll(values.reshape(-1, 18, 14), 4, axis=1).reshape(-1, REGIONS)
     scores = predicted(student, values)
-    assert len(np.unique(scores)) > 20
+    assert len(np.unique(scores)) > 5
     assert np.array_equal(scores, predicted(student, rolled)) == same
     assert scores.min() >= 0
 
@@ -92,12 +93,12 @@ def test_outliers_stand_behind_the_background() -> None:
     assert found.shape == (1500, REGIONS)
     assert_array_equal(found[:1000], words)
     CONTRACT.check(found)
-    assert found[1000:].mean() > 1.5 * words.mean()
+    assert found[1000:].mean() > 1.3 * words.mean()
     assert_array_equal(found, exposed(SMALL, CONTRACT, words))
 
 
 def test_too_few_crossings_are_refused() -> None:
-    with pytest.raises(InputError, match="^a distillation needs at least 1000 crossings, not 999; generate more"):
+    with pytest.raises(InputError, match=r"^a distillation needs at least 1000 crossings, not 999; generate more"):
         train_teacher(SMALL, CONTRACT, crossings(999))
 
 
@@ -128,3 +129,15 @@ def test_a_teacher_learns_and_its_float_student_follows() -> None:
     student = train_student(settings, CONTRACT, words, wanted, quantised=False)
     assert student.loss[-1] < student.loss[0]
     assert student.ebops == ()
+
+
+def test_a_filter_that_was_pruned_is_exact_in_firmware(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(2)
+    student = build_student(Student(filters=2, hidden=3), (18, 14), 1.0, 1e-8)
+    for weight in student.get_layer("conv").trainable_variables:
+        if weight.name in ("kernel", "bias"):
+            weight.assign(weight.numpy() * [0.0, 1.0])
+    conversion = Conversion("pruned", tmp_path / "hls", CONTRACT.model_input)
+    program = lower(convert_keras(student, conversion).graph, CONTRACT).program
+    words = crossings(100)
+    assert_array_equal(program.to_float(program(words)), predicted(student, normalised(CONTRACT, words)))
