@@ -172,7 +172,7 @@ def _batches(
     """Shuffled batches of turned images and what is wanted of them: themselves, if nothing is given."""
     import keras
 
-    images = contract.normalise(words).astype(np.int32).reshape(-1, *settings.shape)
+    images = contract.normalise(words).reshape(-1, *settings.shape)
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc, unused-ignore]
         """Every epoch and batch has its own random numbers, so that their order does not matter."""

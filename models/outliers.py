@@ -5,6 +5,7 @@ Images are region energies in integer counts, shape (n, φ, η); φ is cyclic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -22,7 +23,7 @@ SCALE: Final = 4.0
 
 def turned(images: IntArray, rng: np.random.Generator) -> IntArray:
     """Every image turned by a random number of regions in φ and, half of the time, mirrored in η."""
-    n, around, _ = images.shape
+    n, around, _ = _sizes(images)
     rows = (np.arange(around) + rng.integers(0, around, n)[:, None]) % around
     rolled = images[np.arange(n)[:, None], rows]
     mirrored = rng.random(n) < 0.5
@@ -36,10 +37,10 @@ def overlaid(images: IntArray, rng: np.random.Generator) -> IntArray:
 
 def scaled(images: IntArray, rng: np.random.Generator) -> IntArray:
     """The energies in a random window of at least 2×2 regions times 1 … `SCALE`, even in its logarithm."""
-    n, around, across = images.shape
+    n, around, across = _sizes(images)
     rows = _within(around, rng.integers(0, around, n), rng.integers(2, around + 1, n))
     columns = _within(across, rng.integers(0, across, n), rng.integers(2, across + 1, n))
-    factor = np.exp(rng.uniform(0.0, np.log(SCALE), n))[:, None, None]
+    factor = np.exp(rng.uniform(0.0, math.log(SCALE), n))[:, None, None]
     window = rows[:, :, None] & columns[:, None, :]
     return np.where(window, np.rint(images * factor), images).astype(np.int64)
 
@@ -53,10 +54,10 @@ def permuted(images: IntArray, rng: np.random.Generator) -> IntArray:
 
 def heated(images: IntArray, rng: np.random.Generator) -> IntArray:
     """1 … `SPOTS` deposits more, each shared at random by a region and its neighbours in φ and η."""
-    n, around, across = images.shape
+    n, around, across = _sizes(images)
     spots, made = rng.integers(1, SPOTS + 1, n), images.copy()
     for spot in range(SPOTS):
-        energy = np.exp(rng.uniform(*np.log(SPOT_COUNTS), n)) * (spot < spots)
+        energy = np.exp(rng.uniform(math.log(SPOT_COUNTS[0]), math.log(SPOT_COUNTS[1]), n)) * (spot < spots)
         row, column = rng.integers(0, around, n), rng.integers(0, across, n)
         along, beside = rng.random(n) ** 2, rng.random(n) ** 2
         for step, share in ((0, 1 - along), (1, along)):
@@ -78,6 +79,10 @@ def outliers(images: IntArray, high: int, rng: np.random.Generator) -> IntArray:
     parts = np.split(images, ends[:-1])
     made = [make(part, rng) for (make, _), part in zip(KINDS, parts, strict=True)]
     return np.minimum(np.concatenate(made), high)
+
+
+def _sizes(images: IntArray) -> tuple[int, int, int]:
+    return len(images), int(images.shape[1]), int(images.shape[2])
 
 
 def _within(size: int, first: IntArray, length: IntArray) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
