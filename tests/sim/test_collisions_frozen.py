@@ -18,7 +18,7 @@ from trigforge.sim.collisions.dataset import Sample
 from trigforge.sim.collisions.frozen import FROZEN, FROZEN_REGIONS, require_run_samples
 from trigforge.sim.collisions.jet_dataset import JetSample
 
-LIMIT_BYTES = 31_000_000
+LIMIT_BYTES = 33_000_000
 SAMPLES = require_run_samples(FROZEN)
 REGIONS = require_run_samples(FROZEN_REGIONS)
 EVERY = [(FROZEN / name, record) for name, record in SAMPLES.items()]
