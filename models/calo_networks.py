@@ -36,13 +36,13 @@ class Student(Value):
     crossing by windows changes no score. The score has `score_fraction` fraction bits and saturates at 0 and 8.
     """
 
-    filters: int = Field(default=6, ge=1)
+    filters: int = Field(default=3, ge=1)
     window: Shape = (2, 2)
     summed: bool = True
     hidden: int = Field(default=16, ge=1)
-    weight_bits: int = Field(default=3, ge=1, le=16)
+    weight_bits: int = Field(default=5, ge=1, le=16)
     activation_integer: int = Field(default=3, ge=0, le=12)
-    activation_fraction: int = Field(default=2, ge=0, le=12)
+    activation_fraction: int = Field(default=4, ge=0, le=12)
     score_fraction: int = Field(default=7, ge=0, le=13)
 
 

@@ -63,11 +63,11 @@ class Distillation(Value):
     teacher: Autoencoder = Autoencoder()
     teaching: Schedule = Schedule(epochs=10, batch=256)
     student: Student = Student()
-    learning: Schedule = Schedule(epochs=30, batch=1024, learning_rate=5e-3)
+    learning: Schedule = Schedule(epochs=36, batch=1024, learning_rate=5e-3)
     turns: bool = True
     """Whether every epoch turns the crossings in φ and mirrors them in η anew."""
     exposure: float = Field(default=0.5, ge=0, le=4)
-    beta: tuple[float, float] = (1e-7, 3e-6)
+    beta: tuple[float, float] = (1e-6, 8e-6)
     seed: int = Field(default=1, ge=0)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trigforge.calibration.reuse import interaction_groups
+from trigforge.calibration.weighted import effective_events
 from trigforge.contract import InputContract
 from trigforge.events import read_events
 from trigforge.fixed import IntArray
@@ -35,7 +36,7 @@ from trigforge.models.distillation import (
     train_student,
     train_teacher,
 )
-from trigforge.models.metrics import Measured, baseline_scores, roc, threshold_at_fpr
+from trigforge.models.metrics import Measured, baseline_scores, efficiency, roc, threshold_at_fpr
 from trigforge.regions import COARSE, region_contract, region_words
 from trigforge.sim.collisions import ENHANCED_BIAS, ZERO_BIAS
 from trigforge.sim.collisions.frozen import FROZEN_REGIONS, find_samples
@@ -102,27 +103,20 @@ def efficiencies(
 ) -> dict[str, Measured]:
     """The share of each signal at or above the threshold of a total rate; nothing, if too little background is there.
 
-    Errors by bootstrap of interactions, which move the threshold, and of signal events.
+    Errors are those of the signal's count and, by bootstrap of interactions, of the threshold.
     """
     share, rng = rate_khz * 1e3 / crossing_rate_hz(DEFAULT_COLLIDING_BUNCHES), np.random.default_rng(1)
-
-    def passing(threshold: int, copies: dict[str, IntArray]) -> dict[str, float]:
-        return {name: float(np.average(signals[name] >= threshold, weights=copies[name])) for name in signals}
-
     threshold = threshold_at_fpr(background, weights, share)
-    above = np.bincount(groups, weights * (background >= threshold))
-    if above.sum() ** 2 < FEWEST * (above**2).sum():
+    if effective_events(weights[background >= threshold], groups[background >= threshold]) < FEWEST:
         return {}
-    found = passing(threshold, {name: np.ones(len(scores)) for name, scores in signals.items()})
-    replicas = []
-    for _ in range(REPLICAS):
-        again = weights * rng.poisson(1.0, groups.max() + 1)[groups]
-        copies = {name: rng.poisson(1.0, len(scores)) for name, scores in signals.items()}
-        replicas.append(passing(threshold_at_fpr(background, again, share), copies))
-    return {
-        name: Measured(value=value, error=float(np.std([one[name] for one in replicas], ddof=1)))
-        for name, value in found.items()
-    }
+    again = [weights * rng.poisson(1.0, groups.max() + 1)[groups] for _ in range(REPLICAS)]
+    moved = [threshold_at_fpr(background, replica, share) for replica in again]
+    found = {}
+    for name, scores in signals.items():
+        counted = efficiency(scores >= threshold)
+        spread = float(np.std([(scores >= other).mean() for other in moved], ddof=1))
+        found[name] = Measured(value=counted.value, error=float(np.hypot(counted.error, spread)))
+    return found
 
 
 def measure(models: Models) -> dict[str, Any]:
