@@ -27,7 +27,8 @@ def turned(images: IntArray, rng: np.random.Generator) -> IntArray:
     rows = (np.arange(around) + rng.integers(0, around, n)[:, None]) % around
     rolled = images[np.arange(n)[:, None], rows]
     mirrored = rng.random(n) < 0.5
-    return np.where(mirrored[:, None, None], rolled[:, :, ::-1], rolled)
+    found: IntArray = np.where(mirrored[:, None, None], rolled[:, :, ::-1], rolled)
+    return found
 
 
 def overlaid(images: IntArray, rng: np.random.Generator) -> IntArray:

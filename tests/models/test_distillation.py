@@ -34,8 +34,8 @@ SMALL = Distillation(
     teacher=Autoencoder(filters=(2, 3), latent=4),
     teaching=Schedule(epochs=1, batch=250),
     student=Student(filters=2, hidden=3),
-    learning=Schedule(epochs=3, batch=100, learning_rate=5e-2),
-    beta=(1e-6, 1e-3),
+    learning=Schedule(epochs=3, batch=100, learning_rate=2e-2),
+    beta=(1e-6, 3e-5),
 )
 
 
