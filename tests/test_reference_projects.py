@@ -28,8 +28,9 @@ from trigforge.sim.cosim import Certificate, Divergence, find_simulator
 from trigforge.verification import CERTIFICATE_FILE, FRAMEWORK_FILE, REQUIRED
 
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
-NAMES = ("jets_qkeras", "regions_brevitas", "vae_l1", "vicreg_l1")
+NAMES = ("calo_student", "jets_qkeras", "regions_brevitas", "vae_l1", "vicreg_l1")
 FRAMEWORK_LEVELS = {
+    "calo_student": ["source_vs_csim"],
     "jets_qkeras": ["framework_vs_program"],
     "regions_brevitas": ["framework_vs_program", "source_vs_csim"],
     "vae_l1": ["source_vs_csim"],

@@ -137,11 +137,19 @@ def matmul(values: Symbols, matrix: FloatArray) -> Symbols:
     """`values @ matrix` for values (…, n) and constants (n, m), exact.
 
     Faults of alkaid 0.8.2 are kept away: it reads steps and constants in single precision, so matrices whose entries
-    span more bits are split and symbols with such coefficients made atomic; and it looks groups of one-bit values up
-    in tables addressed by the values themselves, which is wrong for a lone sign bit (0 or -1), so it must add then.
+    span more bits are split and symbols with such coefficients made atomic; it looks groups of one-bit values up in
+    tables addressed by the values themselves, which is wrong for a lone sign bit (0 or -1), so it must add then; and it
+    fails on values that are all 0, as those of a filter that was pruned, whose products are written down.
     """
     from alkaid.trace import FVArray
 
+    low, high, _ = bounds(values)
+    nothing = ((low == 0) & (high == 0)).all(axis=-1)
+    if nothing.any():
+        found = np.zeros((*nothing.shape, np.shape(matrix)[1]), dtype=object)
+        if not nothing.all():
+            found[~nothing] = np.asarray(matmul(values[~nothing], matrix), dtype=object)
+        return array_of(found, values)
     k, i, f = values.kif
     if ((k == 1) & (k + i + f == 1)).any():
         values = FVArray(values, {**values.solver_options, "binary_lut": False}, hwconf=values.hwconf)

@@ -28,19 +28,18 @@ with warnings.catch_warnings():
     )
 
 from trigforge import units
-from trigforge.contract import Collection, Field, InputContract
+from trigforge.contract import InputContract
 from trigforge.events import read_events
 from trigforge.firmware.frontends.brevitas import export_qonnx
-from trigforge.fixed import FixedType, Overflow, Rounding
+from trigforge.regions import ETA, FINE, PHI, region_contract
 from trigforge.sim.collisions import ZERO_BIAS
 from trigforge.sim.collisions.frozen import FROZEN, find_samples
 from trigforge.sim.cosim import make_vectors
 
 PROJECT = Path(__file__).parents[1] / "regions_brevitas"
-PHI, ETA = 18, 14
 ETA_STEP = 4 * 2 * units.CALO_ETA_LSB
 """Four trigger towers."""
-INPUT = FixedType(signed=False, width=10, integer=5, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)
+INPUT = FINE
 TRAINING_EVENTS, MEASURED_EVENTS = 100_000, 50_000
 TEACHER_EPOCHS, STUDENT_EPOCHS, BATCH, RATE = 6, 8, 1024, 3e-3
 SEED = 1
@@ -73,13 +72,6 @@ class Student(nn.Module):
         x = self.conv_relu(self.conv(self.regions(x))).flatten(1)
         result: Tensor = self.score(self.hidden_relu(self.hidden(x)))
         return result
-
-
-def region_contract() -> InputContract:
-    """252 region energies in 0.5 GeV, φ major; the model sees them in 16 GeV."""
-    field = Field(name="et", unit="GeV", lsb=units.PT_LSB_GEV, bits=10, signed=False, low=0, high=1023, shift=5)
-    collection = Collection(name="L1Region", count=PHI * ETA, fields=(field,))
-    return InputContract(name="level1-regions-18x14", collections=(collection,), model_input=INPUT)
 
 
 def deposits(objects: ak.Array) -> npt.NDArray[np.float64]:
@@ -171,7 +163,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", message=".*[Nn]amed tensors.*")
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
-    contract = region_contract()
+    contract = region_contract(INPUT)
 
     def values_of(words: npt.NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(INPUT.to_float(contract.normalise(words)).astype(np.float32))

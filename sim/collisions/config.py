@@ -32,8 +32,8 @@ class SampleConfig(Value):
     """One sample: `zero_bias`, `enhanced_bias`, or crossings that all hold an interaction of the process `name`.
 
     A process generates `interactions` of them and uses them in turn (0: as many as `events`). `regions` adds the 252
-    calorimeter regions. With a `density`, of the `events` crossings that are made only about so many are kept in every
-    factor e of rate (`thinning`).
+    calorimeter regions, kept in steps of `region_step` counts of 0.5 GeV (`level1.coarse`). With a `density`, of the
+    `events` crossings that are made only about so many are kept in every factor e of rate (`thinning`).
     """
 
     name: str
@@ -41,6 +41,7 @@ class SampleConfig(Value):
     interactions: int = Field(default=0, ge=0)
     content: Content = Content.JETS
     regions: bool = False
+    region_step: int = Field(default=1, ge=1, le=64)
     density: int = Field(default=0, ge=0)
 
     @field_validator("name")
@@ -50,6 +51,13 @@ class SampleConfig(Value):
         if name not in known:
             raise ValueError(f"sample must be one of {', '.join(known)}, not {name!r}")
         return name
+
+    @field_validator("region_step")
+    @classmethod
+    def _step_drops_bits(cls, step: int) -> int:
+        if step & (step - 1):
+            raise ValueError(f"region_step must be a power of two, not {step}")
+        return step
 
     @property
     def is_background(self) -> bool:

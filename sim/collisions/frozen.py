@@ -12,6 +12,9 @@ from trigforge.sim.collisions.dataset import SAMPLE_FILE, Sample
 FROZEN: Final = Path(__file__).parent / "frozen"
 """Made by `trigforge generate --config frozen/frozen.toml`; each `sample.json` names seed and commit."""
 
+FROZEN_REGIONS: Final = FROZEN / "regions"
+"""Smaller samples of the same kinds with calorimeter regions in steps of 2 GeV, by `regions.toml` there."""
+
 
 def find_samples(folder: Path) -> dict[str, Sample]:
     """The finished samples of events in a folder by name, backgrounds first."""

@@ -80,3 +80,11 @@ def regions(em: FloatArray, had: FloatArray) -> npt.NDArray[np.uint16]:
     found = np.zeros((len(em), REGIONS), np.uint16)
     kernels.sum_regions(em, had, found)
     return found
+
+
+def coarse(words: npt.NDArray[np.uint16], step: int) -> npt.NDArray[np.uint16]:
+    """Region words (n, 252) rounded to multiples of `step`, a power of two, ties to even multiples, up to 1023.
+
+    A model whose input type rounds the same bits away, with `RND_CONV` and `SAT`, reads the same values from either.
+    """
+    return (np.minimum(np.rint(words / step), kernels.REGION_MAX // step) * step).astype(np.uint16)

@@ -19,7 +19,7 @@ from trigforge.sim.collisions.config import ENHANCED_BIAS, ZERO_BIAS, CollisionC
 from trigforge.sim.collisions.detector import TOWER_PHI
 from trigforge.sim.collisions.hlt import hlt_jets, rho
 from trigforge.sim.collisions.interactions import FloatArray, Interactions, ragged_take
-from trigforge.sim.collisions.level1 import calo_objects, regions
+from trigforge.sim.collisions.level1 import calo_objects, coarse, regions
 from trigforge.sim.collisions.matching import match_jets
 from trigforge.sim.collisions.mixing import Crossings, PileUp, Pool, Span, Uses
 from trigforge.sim.collisions.muons import level1_muons
@@ -114,7 +114,8 @@ def reconstruct(
     thinned = thin(events, crossings.weight, sample.density, rng)
     kept, more = thinned.kept, {"weight": thinned.weight}
     if sample.regions:
-        more["L1Region"] = ak.from_regular(ak.from_numpy(regions(em[kept], had[kept]), regulararray=True))
+        words = coarse(regions(em[kept], had[kept]), sample.region_step)
+        more["L1Region"] = ak.from_regular(ak.from_numpy(words, regulararray=True))
     if sample.content is Content.JETS:
         seeded = calo.jets[kept, 0, 0] * units.PT_LSB_GEV >= max(config.hlt_seed_gev, units.PT_LSB_GEV)
         more |= _jets(library, now.of(kept), (em + had)[kept], seeded, config.jet_pt_min_gev)

@@ -203,3 +203,15 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(InputError, match=r"a\.parquet must be whole, but row group 0 is not: "):
             read_events(path)
+
+
+def test_regions_are_split_by_bytes_and_smaller_so(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    regions = rng.poisson(4, (2000, 252)).astype(np.uint16)
+    write_events(tmp_path / "e.parquet", ak.zip({"weight": np.ones(2000), "L1Region": regions}, depth_limit=1))
+    row_group = pq.ParquetFile(tmp_path / "e.parquet").metadata.row_group(0)
+    columns = {row_group.column(i).path_in_schema.split(".")[0]: row_group.column(i) for i in range(2)}
+    assert "BYTE_STREAM_SPLIT" in columns["L1Region"].encodings
+    assert "BYTE_STREAM_SPLIT" not in columns["weight"].encodings
+    assert columns["L1Region"].total_compressed_size < 0.45 * regions.size  # bytes; a code for their spread takes 0.38
+    assert_array_equal(ak.to_numpy(read_events(tmp_path / "e.parquet").L1Region), regions)

@@ -24,7 +24,7 @@ CONFIG = CollisionConfig(
     **SMALL,
     samples=(
         SampleConfig(name="enhanced_bias", events=2400),
-        SampleConfig(name="zero_bias", events=600, content=Content.LEVEL1, regions=True),
+        SampleConfig(name="zero_bias", events=600, content=Content.LEVEL1, regions=True, region_step=4),
         SampleConfig(name="ttbar", events=200, interactions=40),
         SampleConfig(name="qcd", events=200, interactions=40, content=Content.LEVEL1),
     ),
@@ -80,6 +80,8 @@ def test_only_what_was_asked_for_is_kept(samples: dict[str, ak.Array]) -> None:
     assert "HLTJet" not in ak.fields(samples["zero_bias"])
     assert {"HLTJet", "Jet", "GenJet", "rho", "rhoOffline", "nPV"} <= set(ak.fields(samples["ttbar"]))
     assert ak.to_numpy(samples["zero_bias"].L1Region).shape == (600, 252)
+    assert not np.any(ak.to_numpy(samples["zero_bias"].L1Region) % 4)
+    assert len(np.unique(ak.to_numpy(samples["zero_bias"].L1Region))) > 8
     assert "L1Region" not in ak.fields(samples["ttbar"])
 
 
@@ -260,6 +262,10 @@ def test_a_sample_without_pile_up_is_the_signal_alone(tmp_path: Path) -> None:
         ({"samples": []}, "samples = \\[\\]: tuple should have at least 1 item"),
         ({"pileup": -1.0}, "pileup = -1.0: input should be greater than or equal to 0"),
         ({"pileup": 0.0}, "pileup must be above 0 for zero_bias and enhanced_bias, which consist of it"),
+        (
+            {"samples": [{"name": "qcd", "events": 1, "region_step": 3}]},
+            "region_step must be a power of two, not 3",
+        ),
         ({"samples": [{"name": "higgs", "events": 1}]}, "sample must be one of zero_bias, .*, not 'higgs'"),
         ({"samples": [{"name": "ttbar", "events": 0}]}, "samples.0.events = 0: input should be greater than or equal"),
         ({"samples": [{"name": "qcd", "events": 1}] * 2}, "samples must have different names, not qcd, qcd"),

@@ -12,32 +12,40 @@ from numpy.testing import assert_allclose, assert_array_equal
 from trigforge.contract import OutOfRange, level1_contract
 from trigforge.events import read_events
 from trigforge.events.labelled import CLASSES, FEATURES, read_jets
+from trigforge.regions import region_words
 from trigforge.sim.collisions.config import CollisionConfig
-from trigforge.sim.collisions.frozen import FROZEN, require_run_samples
+from trigforge.sim.collisions.dataset import Sample
+from trigforge.sim.collisions.frozen import FROZEN, FROZEN_REGIONS, require_run_samples
 from trigforge.sim.collisions.jet_dataset import JetSample
 
-LIMIT_BYTES = 25_000_000
+LIMIT_BYTES = 33_000_000
 SAMPLES = require_run_samples(FROZEN)
+REGIONS = require_run_samples(FROZEN_REGIONS)
+EVERY = [(FROZEN / name, record) for name, record in SAMPLES.items()]
+EVERY += [(FROZEN_REGIONS / name, record) for name, record in REGIONS.items()]
 
 
 def test_they_are_small_enough_for_the_repository() -> None:
     assert sum(file.stat().st_size for file in FROZEN.rglob("*") if file.is_file()) <= LIMIT_BYTES
 
 
-def test_they_are_those_of_the_configuration_beside_them() -> None:
-    config = CollisionConfig.load(FROZEN / "frozen.toml")
-    assert {sample.name for sample in config.samples} == set(SAMPLES)
+@pytest.mark.parametrize(
+    ("file", "samples"), [(FROZEN / "frozen.toml", SAMPLES), (FROZEN_REGIONS / "regions.toml", REGIONS)]
+)
+def test_they_are_those_of_the_configuration_beside_them(file: Path, samples: dict[str, Sample]) -> None:
+    config = CollisionConfig.load(file)
+    assert {sample.name for sample in config.samples} == set(samples)
     for sample in config.samples:
-        made = SAMPLES[sample.name]
+        made = samples[sample.name]
         assert made.config.samples == (sample,)
         assert made.config == config.model_copy(update={"samples": (sample,)})
         assert len(made.revision) == 40  # a commit, without a mark of changed files
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_every_sample_holds_what_its_record_says(name: str) -> None:
-    record, events = SAMPLES[name], read_events(FROZEN / name)
-    assert len(list((FROZEN / name).glob("part-*.parquet"))) == record.parts
+@pytest.mark.parametrize(("folder", "record"), EVERY, ids=lambda value: value.name)
+def test_every_sample_holds_what_its_record_says(folder: Path, record: Sample) -> None:
+    events = read_events(folder)
+    assert len(list(folder.glob("part-*.parquet"))) == record.parts
     weight = ak.to_numpy(events.weight)
     assert len(weight) == record.events
     assert_allclose([weight.sum(), (weight**2).sum()], [record.sum_w, record.sum_w2])
@@ -53,6 +61,17 @@ def test_there_is_enough_of_everything() -> None:
     online, offline = (events[name].genJetIdx for name in ("HLTJet", "Jet"))
     online, offline = online[online >= 0], offline[offline >= 0]
     assert ak.sum(ak.any(online[:, :, None] == offline[:, None, :], axis=-1)) >= 50_000
+
+
+def test_regions_are_in_steps_of_2_gev_and_hold_the_energy_of_jets() -> None:
+    assert set(REGIONS) == set(SAMPLES)
+    for name in REGIONS:
+        events = read_events(FROZEN_REGIONS / name, ["L1Region", "L1Jet"])
+        words = region_words(events)
+        assert not (words % 4).any()
+        assert words.max() <= 1020
+        hard = ak.to_numpy(ak.any((events.L1Jet.pt > 80) & (abs(events.L1Jet.eta) < 2.5), axis=1))
+        assert words[hard].max(axis=1).mean() > 2 * words[~hard].max(axis=1).mean()
 
 
 def test_the_enhanced_sample_continues_the_natural_one_into_the_tails() -> None:

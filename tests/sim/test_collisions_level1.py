@@ -11,9 +11,10 @@ from numpy.testing import assert_array_equal
 from reference_level1 import Words, calibrated, slow_egs, slow_ht, slow_jets, slow_met, slow_regions, slow_words
 
 from trigforge.contract import level1_contract
+from trigforge.fixed import FixedType, Overflow, Rounding
 from trigforge.sim.collisions import level1_kernels as kernels
 from trigforge.sim.collisions.detector import ETA_HALF, N_ETA, N_PHI
-from trigforge.sim.collisions.level1 import CaloObjects, calo_objects, regions
+from trigforge.sim.collisions.level1 import CaloObjects, calo_objects, coarse, regions
 
 SHAPE = (1, N_ETA, N_PHI)
 Towers = npt.NDArray[np.float32]
@@ -254,3 +255,14 @@ def test_forward_towers_are_in_no_region_and_regions_saturate() -> None:
     assert_array_equal(regions(towers, towers), np.full((1, 252), 1023))
     towers[:, ETA_HALF - 34 : ETA_HALF + 34] = 0
     assert_array_equal(regions(towers, towers), np.zeros((1, 252)))
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 64])
+def test_coarse_regions_are_what_an_input_type_of_fewer_bits_reads(step: int) -> None:
+    words = np.arange(1024, dtype=np.uint16).reshape(4, 256)
+    found = coarse(words, step)
+    dropped = step.bit_length() - 1
+    kind = FixedType(signed=False, width=10 - dropped, integer=5, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)
+    assert found.dtype == np.uint16
+    assert_array_equal(found, kind.cast(words.astype(np.int64), 5) << dropped)
+    assert_array_equal(kind.cast(found.astype(np.int64), 5), kind.cast(words.astype(np.int64), 5))

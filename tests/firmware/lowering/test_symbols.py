@@ -75,3 +75,14 @@ def test_casts_that_drop_more_bits_than_alkaids_constants_hold_are_exact(roundin
     program = trace_program(symbols, cast(symbols, target, "x"), [source])
     expected = target.to_float(target.cast(words[:, None], source.fraction))
     assert_array_equal(program.to_float(program(words[:, None])), expected)
+
+
+def test_products_of_values_that_are_all_zero_are_zero() -> None:
+    kind = FixedType(signed=False, width=3, integer=2)
+    given, matrix = type_symbols([kind] * 9), np.full((9, 1), 0.125)
+    rows = array_of(np.stack([np.asarray(given * scale, dtype=object) for scale in (1.0, 0.0)]), given)
+    words = np.random.default_rng(1).integers(0, 8, (50, 9))
+    expected = kind.to_float(words) @ matrix
+    for values, results in ((rows[1], 0 * expected), (rows, np.hstack([expected, 0 * expected]))):
+        program = trace_program(given, matmul(values, matrix).reshape(-1), [kind] * 9)
+        assert_array_equal(program.to_float(program(words)), results)
