@@ -20,8 +20,6 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from trigforge.calibration.reuse import interaction_groups
-from trigforge.calibration.weighted import effective_events
 from trigforge.contract import InputContract
 from trigforge.events import read_events
 from trigforge.fixed import IntArray
@@ -38,10 +36,12 @@ from trigforge.models.distillation import (
 )
 from trigforge.models.metrics import Measured, baseline_scores, efficiency, roc, threshold_at_fpr
 from trigforge.regions import COARSE, region_contract, region_words
+from trigforge.reuse import interaction_groups
 from trigforge.sim.collisions import ENHANCED_BIAS, ZERO_BIAS
 from trigforge.sim.collisions.frozen import FROZEN_REGIONS, find_samples
 from trigforge.ui import Reporter
 from trigforge.units import DEFAULT_COLLIDING_BUNCHES, crossing_rate_hz
+from trigforge.weighted import effective_events
 
 PROJECT = Path(__file__).parents[1] / "calo_student"
 SETTINGS = Distillation()

@@ -6,10 +6,12 @@ import errno
 import json
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -37,6 +39,7 @@ ENVIRONMENT = {
     "TF_NUM_INTRAOP_THREADS": "1",
 }
 """Set for the libraries unless the user set them."""
+INTERRUPTED = "interrupted; finished stages are kept, the same command goes on from there"
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 ALL = ("all",)
@@ -349,11 +352,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.environ.setdefault(name, value)
     warnings.simplefilter("ignore")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # of retracing, which a user cannot mend
-    sys.exit(run_command(arguments))
+    interrupts: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    sys.exit(run_command(arguments, interrupts))
 
 
-def run_command(arguments: Sequence[str] | None) -> int:
-    """Run one command and return its exit code."""
+def run_command(arguments: Sequence[str] | None, interrupts: Sequence[int] = ()) -> int:
+    """Run one command and return its exit code; `interrupts` get the signals that came."""
     try:
         app.main(arguments, prog_name="trigforge", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -362,7 +372,11 @@ def run_command(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         return _fail(f"{error.format_message().rstrip('.')}; see 'trigforge --help'", EXIT_INPUT)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted; finished stages are kept, the same command goes on from there", EXIT_INTERRUPT)
+        return _fail(INTERRUPTED, EXIT_INTERRUPT)
+    except SystemError:  # what CPython makes of a KeyboardInterrupt inside TensorFlow's C++
+        if not interrupts:
+            raise
+        return _fail(INTERRUPTED, EXIT_INTERRUPT)
     except CheckError as error:
         return _fail(str(error), EXIT_CHECK)
     except InputError as error:
