@@ -131,7 +131,7 @@ def test_a_stored_certificate_of_something_else_or_a_red_one_is_refused(tmp_path
 
 def test_the_compared_outputs_vary(reference: Reference) -> None:
     words = reference.converted.program(reference_vectors(reference.converted).words)
-    assert len(np.unique(words, axis=0)) > 100
+    assert len(np.unique(words, axis=0)) > 50
     if "framework_vs_program" in FRAMEWORK_LEVELS[reference.folder.name]:
         with np.load(reference.folder / FRAMEWORK_FILE) as frozen:
             outputs = frozen["outputs"]
