@@ -34,7 +34,7 @@ from trigforge.models.distillation import (
     train_student,
     train_teacher,
 )
-from trigforge.models.metrics import Measured, baseline_scores, efficiency, roc, threshold_at_fpr
+from trigforge.models.metrics import Measured, baseline_scores, efficiency, roc
 from trigforge.regions import COARSE, region_contract, region_words
 from trigforge.reuse import interaction_groups
 from trigforge.sim.collisions import ENHANCED_BIAS, ZERO_BIAS
@@ -98,6 +98,14 @@ def train(reporter: Reporter, stored: Path | None) -> Models:
     return Models(contract, teacher, floating, student)
 
 
+def threshold_of(background: IntArray, weights: Floats, share: float) -> int:
+    """The smallest integer threshold that at most such a share of the background's weight reaches."""
+    values, where = np.unique(background, return_inverse=True)
+    reaching = np.cumsum(np.bincount(where, weights)[::-1])[::-1] / weights.sum()
+    allowed = np.flatnonzero(reaching <= share)
+    return int(values[allowed[0]]) if len(allowed) else int(values[-1]) + 1
+
+
 def efficiencies(
     background: IntArray, weights: Floats, groups: IntArray, signals: dict[str, IntArray], rate_khz: float
 ) -> dict[str, Measured]:
@@ -106,11 +114,11 @@ def efficiencies(
     Errors are those of the signal's count and, by bootstrap of interactions, of the threshold.
     """
     share, rng = rate_khz * 1e3 / crossing_rate_hz(DEFAULT_COLLIDING_BUNCHES), np.random.default_rng(1)
-    threshold = threshold_at_fpr(background, weights, share)
+    threshold = threshold_of(background, weights, share)
     if effective_events(weights[background >= threshold], groups[background >= threshold]) < FEWEST:
         return {}
     again = [weights * rng.poisson(1.0, groups.max() + 1)[groups] for _ in range(REPLICAS)]
-    moved = [threshold_at_fpr(background, replica, share) for replica in again]
+    moved = [threshold_of(background, replica, share) for replica in again]
     found = {}
     for name, scores in signals.items():
         counted = efficiency(scores >= threshold)
