@@ -4,7 +4,7 @@ Run in trigforge's environment: `python hls_projects/training/calo_student.py`; 
 read from FILE, or written there if it is not there yet.
 
 Trained on zero bias and on outliers made of it, measured on enhanced bias and signals; no signal takes part in the
-training. On one thread two runs give one integer program.
+training.
 """
 
 from __future__ import annotations
