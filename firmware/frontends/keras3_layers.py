@@ -161,13 +161,16 @@ def _fuses(fusion: Any, node: Any) -> bool:
 
 
 def _joins(fusion: Any, node: Any) -> bool:
-    """Whether hls4ml gives a quantiser's type to the layer before it; not through a reshape of an input read twice.
+    """Whether hls4ml gives a quantiser's type to the layer before it.
 
-    The input's own type would stay unknown, which hls4ml refuses.
+    Not behind another quantiser, whose type would be lost; nor through a reshape of an input that is read twice, whose
+    own type would stay unknown.
     """
     if not JOINS(fusion, node):
         return False
     before = node.get_input_node()
+    if before.attributes.get("_result_t_propagated", False):
+        return False
     while isinstance(before, Reshape | Transpose):
         before = before.get_input_node()
         if isinstance(before, Input) and len(bit_exact.get_output_layers(before)) > 1:

@@ -95,3 +95,17 @@ def test_an_input_is_read_as_it_is_and_reshaped(tmp_path: Path) -> None:
     model = keras.Model(words, QDense(2, name="scores")(outputs))
     conversion = Conversion("twice", tmp_path / "twice", WORD)
     check_exact(convert_keras(model, conversion), conversion, make_values(WORD, (12,)))
+
+
+def test_a_quantiser_behind_a_quantised_output_keeps_both(tmp_path: Path) -> None:
+    """hls4ml would give the second one's type to the layer, and lose the first."""
+    from hgq.config import QuantizerConfig
+    from hgq.layers import QDense
+
+    fine = QuantizerConfig("kif", "datalane", i0=0, f0=6, overflow_mode="SAT", round_mode="RND")
+    with scopes("SAT"):
+        words = keras.Input((4,), name="words")
+        first = QDense(3, name="first", enable_oq=True, oq_conf=fine)(words)
+        model = keras.Model(words, QDense(2, name="second")(first))
+    conversion = Conversion("twofold", tmp_path / "twofold", WORD)
+    check_exact(convert_keras(model, conversion), conversion, make_values(WORD, (4,)))
