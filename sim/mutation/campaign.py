@@ -165,7 +165,9 @@ class Campaign:
         return self._shown(number, words[None])
 
     def _proved(self, number: int, window: Window, known: Known) -> Result:
-        return self._result(number, Outcome.EQUIVALENT, proof=self.shop.statement(window, known))
+        return self._result(
+            number, Outcome.EQUIVALENT, proof=self.shop.statement(self.faults[number - 1], window, known)
+        )
 
     def _folder(self, number: int, place: int | str) -> Path:
         return self.folder / str(number) / str(place)
