@@ -34,6 +34,8 @@ from trigforge.sim.mutation.windows import Window, windows_of
 
 FEW = 300
 """Events that every mutant gets at first; those that pass get all."""
+SEARCHES = 5
+"""Searches from other events for a mutant that neither the first one nor a proof settles."""
 BUILD_TIMEOUT_S = 1800.0
 
 Progress = Callable[[float, str], None]
@@ -111,17 +113,23 @@ class Campaign:
             if answer is None:
                 break
         return (
-            self._searched(number)
+            self._searched(number, 1)
             or self._conditioned(number, windows)
+            or self._searched(number, SEARCHES)
             or self._decided(number, whole)
             or self._result(number, Outcome.SURVIVED)
         )
 
-    def _searched(self, number: int) -> Result | None:
-        core = self.core
+    def _searched(self, number: int, times: int) -> Result | None:
+        """By a search, begun anew a number of times."""
+        core, seed = self.core, self.effort.seed + number
         effect = Effect.of(self.shop, self.faults[number - 1], self._folder(number, "effect"))
-        words = telling_vectors(effect, (core.low, core.high), core.vectors.words, self.effort.seed + number)
-        return None if words is None else self._shown(number, words)
+        for attempt in range(times):
+            words = telling_vectors(effect, (core.low, core.high), core.vectors.words, (seed, times, attempt))
+            shown = None if words is None else self._shown(number, words)
+            if shown is not None:
+                return shown
+        return None
 
     def _conditioned(self, number: int, windows: Sequence[Window]) -> Result | None:
         """For what is asked of the free nodes of a window, larger ones at last."""
@@ -157,7 +165,9 @@ class Campaign:
         return self._shown(number, words[None])
 
     def _proved(self, number: int, window: Window, known: Known) -> Result:
-        return self._result(number, Outcome.EQUIVALENT, proof=self.shop.statement(window, known))
+        return self._result(
+            number, Outcome.EQUIVALENT, proof=self.shop.statement(self.faults[number - 1], window, known)
+        )
 
     def _folder(self, number: int, place: int | str) -> Path:
         return self.folder / str(number) / str(place)

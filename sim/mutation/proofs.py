@@ -123,13 +123,13 @@ class Workshop:
         except OutOfTimeError:
             return None
 
-    def statement(self, window: Window, known: Known) -> str:
+    def statement(self, fault: Fault, window: Window, known: Known) -> str:
         """What is proved of a window in which no difference can be seen."""
         graph = self.graph
         words = sum(graph.is_word(node) for node in window.free)
         given = [
             f"{_shown(graph, node)} in {known(node).low}..{known(node).high}"
-            for node in window.free
+            for node in dict.fromkeys((*window.free, *(window.faulty if fault.moved else ())))
             if not graph.is_word(node)
         ]
         free = [*given, *([f"{words} words of the input"] if words else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,9 @@ START: Final = 2048
 """Most known events among which the first parents are."""
 
 
-def telling_vectors(effect: Effect, limits: tuple[IntArray, IntArray], known: IntArray, seed: int) -> IntArray | None:
+def telling_vectors(
+    effect: Effect, limits: tuple[IntArray, IntArray], known: IntArray, seed: Sequence[int]
+) -> IntArray | None:
     """A few events (n, words) within `limits` of which one shows the fault; None if none was found.
 
     They are streamed in this order: of a fault in a register what counts is the event before, or the next one.
