@@ -30,7 +30,7 @@ from trigforge.verification import CERTIFICATE_FILE, FRAMEWORK_FILE, REQUIRED
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
 NAMES = ("calo_student", "jets_qkeras", "regions_brevitas", "vae_l1", "vicreg_l1")
 FRAMEWORK_LEVELS = {
-    "calo_student": ["source_vs_csim"],
+    "calo_student": ["framework_vs_program", "source_vs_csim"],
     "jets_qkeras": ["framework_vs_program"],
     "regions_brevitas": ["framework_vs_program", "source_vs_csim"],
     "vae_l1": ["source_vs_csim"],
@@ -131,7 +131,7 @@ def test_a_stored_certificate_of_something_else_or_a_red_one_is_refused(tmp_path
 
 def test_the_compared_outputs_vary(reference: Reference) -> None:
     words = reference.converted.program(reference_vectors(reference.converted).words)
-    assert len(np.unique(words, axis=0)) > 50
+    assert len(np.unique(words, axis=0)) > 50  # the random ones of calo_student saturate
     if "framework_vs_program" in FRAMEWORK_LEVELS[reference.folder.name]:
         with np.load(reference.folder / FRAMEWORK_FILE) as frozen:
             outputs = frozen["outputs"]

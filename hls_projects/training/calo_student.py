@@ -35,6 +35,7 @@ from trigforge.models.distillation import (
     train_teacher,
 )
 from trigforge.models.metrics import Measured, baseline_scores, efficiency, roc
+from trigforge.models.trained import load_keras
 from trigforge.regions import COARSE, region_contract, region_words
 from trigforge.reuse import interaction_groups
 from trigforge.sim.collisions import ENHANCED_BIAS, ZERO_BIAS
@@ -47,6 +48,8 @@ PROJECT = Path(__file__).parents[1] / "calo_student"
 SETTINGS = Distillation()
 RATES_KHZ = (1.0, 10.0)
 REPLICAS = 100
+FROZEN_EVENTS = 200
+"""Crossings of every sample whose scores are frozen."""
 FEWEST = 10
 """Effective background events above a threshold, below which no efficiency is quoted."""
 
@@ -150,6 +153,15 @@ def measure(models: Models) -> dict[str, Any]:
     return {"background_events": len(background), "correlation_with_teacher": float(correlation), "scores": table}
 
 
+def freeze(project: Path) -> None:
+    """Write the saved student's own scores of crossings of every sample, which are not saturated as random ones are."""
+    contract = InputContract.load(project / "contract.json")
+    events = [read_events(FROZEN_REGIONS / name, ["L1Region"])[:FROZEN_EVENTS] for name in find_samples(FROZEN_REGIONS)]
+    words = np.concatenate([region_words(some) for some in events])
+    scores = predicted(load_keras(project / "model.keras"), normalised(contract, words))
+    np.savez_compressed(project / "framework.npz", words=words.astype(np.int16), outputs=scores.astype(np.float32))
+
+
 def main() -> None:
     """Train, measure, and write model, contract and figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -160,6 +172,7 @@ def main() -> None:
     arguments.out.mkdir(exist_ok=True)
     models.contract.save(arguments.out / "contract.json")
     models.student.model.save(arguments.out / "model.keras")
+    freeze(arguments.out)
     figures = {
         "framework": f"HGQ2 on Keras {keras.__version__} ({keras.backend.backend()})",
         "settings": SETTINGS.model_dump(mode="json"),
