@@ -30,7 +30,7 @@ def test_defaults_then_project_file_then_stored_then_given(tmp_path: Path) -> No
 
 def test_files_are_stored_under_absolute_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("r.toml").write_text('name = "r"')
+    Path("r.toml").write_text('name = "r"\n[architecture]\nkind = "vae"\n')
     config, _ = choose_config(tmp_path / "run", Choices(recipe="r.toml"), tmp_path)
     assert config.project.recipe == str(tmp_path / "r.toml")
     assert choose_config(tmp_path / "run", Choices(recipe="vae_l1"), tmp_path)[0].project.recipe == "vae_l1"

@@ -15,13 +15,16 @@ from trigforge.value import write_atomic
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('name = "x"\nepoch = 3', r"r.toml: unknown key 'epoch'; known keys here: batch, epochs, hidden, kl_weight"),
+        (
+            'name = "x"\nepoch = 3',
+            r"r.toml: key 'architecture' is missing; unknown key 'epoch'; known keys here: architecture, ",
+        ),
         (
             'name = "x"\n[quantisation]\nbits = 3',
             r"unknown key 'quantisation.bits'; known keys here: activation_fraction",
         ),
         ("epochs = 3", r"r.toml: key 'name' is missing"),
-        ('name = "x"\nepochs = 0', r"r.toml: epochs = 0: input should be greater than or equal to 1"),
+        ('name = "x"\n[training]\nepochs = 0', r"training.epochs = 0: input should be greater than or equal to 1"),
         ('name = "x"\nepochs = ', r"r.toml must be TOML: "),
     ],
 )
@@ -33,7 +36,7 @@ def test_a_wrong_recipe_is_explained(tmp_path: Path, text: str, message: str) ->
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:
-    with pytest.raises(InputError, match="recipe must be a TOML file or one of vae_l1, not 'nonesuch'"):
+    with pytest.raises(InputError, match=r"recipe must be a TOML or Python file or one of .*, not 'nonesuch'"):
         find_recipe("nonesuch")
 
 

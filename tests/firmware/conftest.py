@@ -14,7 +14,10 @@ from trigforge.firmware.frontends.conversion import Conversion
 from trigforge.firmware.frontends.keras3 import convert_keras
 from trigforge.firmware.hls import compile_csim
 from trigforge.firmware.lowering import lower
-from trigforge.models.recipe import Quantisation, Recipe
+from trigforge.models.architectures import TrainingSet
+from trigforge.models.architectures.vae import Vae
+from trigforge.models.recipe import Recipe
+from trigforge.models.settings import Quantisation, Training
 from trigforge.models.train import train
 
 
@@ -26,15 +29,11 @@ def converted(tmp_path_factory) -> Converted:
     quantisation = Quantisation(beta_start=1e-7, beta_end=1e-6, warmup=0.0)
     recipe = Recipe(
         name="small",
-        hidden=(8, 6),
-        latent=2,
-        kl_weight=0.02,
-        epochs=15,
-        batch=256,
-        learning_rate=2e-2,
+        architecture=Vae(hidden=(8, 6), latent=2, kl_weight=0.02),
+        training=Training(epochs=15, batch=256, learning_rate=2e-2),
         quantisation=quantisation,
     )
-    trained = train(recipe, fitted, words, np.ones(len(words)))
+    trained = train(recipe, TrainingSet(fitted, words, np.ones(len(words)))).model
     folder = tmp_path_factory.mktemp("hls") / "small"
     graph = convert_keras(trained.keras, Conversion("small", folder, fitted.model_input)).graph
     low, high = fitted.limits()
