@@ -17,7 +17,7 @@ from trigforge.value import write_atomic
     [
         (
             'name = "x"\nepoch = 3',
-            r"r.toml: key 'architecture' is missing; unknown key 'epoch'; known keys here: architecture, ",
+            r"r.toml: key 'architecture' is missing; unknown key 'epoch'",
         ),
         (
             'name = "x"\n[quantisation]\nbits = 3',
