@@ -68,9 +68,10 @@ def test_quantised_normalisation_is_hgqs_own(overflow: str, tmp_path: Path) -> N
 def test_outputs_that_hls4ml_narrows_for_a_later_layer_equal_csim(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As hls4ml itself infers the types, without our repair of its inference."""
+    """As hls4ml itself infers and joins the types, without our repairs of both."""
     from hgq.layers import QDense
     from hls4ml.model.optimizer.passes import bit_exact
+    from hls4ml.model.optimizer.passes.hgq_proxy_model import FuseFixedPointQuantizer
 
     from trigforge.firmware.frontends import keras3_layers
 
@@ -83,6 +84,7 @@ def test_outputs_that_hls4ml_narrows_for_a_later_layer_equal_csim(
         if variable.path.rsplit("/", 1)[-1] == "f":
             variable.assign(np.zeros(variable.shape))
     monkeypatch.setattr(bit_exact, "requested_kif", keras3_layers.REQUESTED)
+    monkeypatch.setattr(FuseFixedPointQuantizer, "match", keras3_layers.JOINS)
     conversion, values = Conversion("narrowed", tmp_path / "narrowed", LANE), make_values(LANE, (4,))
     source = convert_keras(model, conversion)
     outputs = check_exact(Source(source.graph, "hls4ml"), conversion, values).program.to_float
