@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,6 +121,11 @@ class _Training:
         self.epochs = [max(1, round(recipe.training.epochs * phase.share / total)) for phase in design.phases]
         self.phases = [_decorrelated(phase, recipe, background) for phase in design.phases]
         self.variables = _unique(v for p in self.phases for v in (*p.model.variables, *design.firmware.variables))
+        if recipe.decorrelation.against and all(phase.score is None for phase in design.phases):
+            raise InputError(
+                f"decorrelation must be of a network that trains a score, but that of {recipe.name} has none; "
+                "leave [decorrelation] out"
+            )
         self.key = _key(recipe, background, aim)
         self.progress = Progress()
 
@@ -144,11 +149,8 @@ class _Training:
         return self._finish()
 
     def _compile(self, phase: Phase, epochs: int) -> Any:
-        import keras
-
         steps = -(-len(self.training) // self.recipe.training.batch) * epochs
-        schedule = keras.optimizers.schedules.CosineDecay(self.recipe.training.learning_rate, steps)
-        optimiser = keras.optimizers.Adam(schedule)
+        optimiser = phase.optimiser(self.recipe.training.learning_rate, steps)
         phase.model.compile(optimizer=optimiser)
         optimiser.build(phase.model.trainable_variables)
         return optimiser
@@ -163,8 +165,8 @@ class _Training:
             set_beta(phase.model, price.beta)
             rng = np.random.default_rng([seed, index, self.progress.epoch])
             inputs = phase.inputs(self.training, rng)
-            order = rng.permutation(len(inputs[0]))
-            losses = self._fit(phase.model, [x[order] for x in inputs], validation)
+            order, last_epoch = rng.permutation(len(inputs[0])), self.progress.epoch + 1 == self.epochs[index]
+            losses = self._fit(phase, [x[order] for x in inputs], validation, last=last_epoch)
             merit = self._merit(losses[1]) if last else None
             finished = Epoch(
                 phase=phase.name,
@@ -183,10 +185,12 @@ class _Training:
         if self.folder is not None:
             save_checkpoint(self.folder, self.key, self.progress, self.variables)
 
-    def _fit(self, model: Any, inputs: list[Any], validation: tuple[Any, ...]) -> tuple[float, float]:
+    def _fit(self, phase: Phase, inputs: list[Any], validation: tuple[Any, ...], *, last: bool) -> tuple[float, float]:
         batch = self.recipe.training.batch
-        history = model.fit(inputs, batch_size=batch, shuffle=False, verbose=0).history
-        held_out = model.evaluate(list(validation), batch_size=max(batch, 4096), verbose=0, return_dict=True)
+        history = phase.model.fit(inputs, batch_size=batch, shuffle=False, verbose=0).history
+        if last:
+            phase.after()
+        held_out = phase.model.evaluate(list(validation), batch_size=max(batch, 4096), verbose=0, return_dict=True)
         return float(history["loss"][-1]), float(held_out["loss"])
 
     def _price(self, done: float) -> Price:
@@ -292,7 +296,7 @@ def _decorrelated(phase: Phase, recipe: Recipe, background: TrainingSet) -> Phas
         return (*phase.inputs(events, rng), column.astype(np.float32)[:, None])
 
     model = keras.Model([*phase.model.inputs, quantity], trained)
-    return Phase(phase.name, model, inputs, phase.score, phase.share, phase.before)
+    return replace(phase, model=model, inputs=inputs)
 
 
 def _make_deterministic(seed: int) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--target-lut", type=click.IntRange(min=1), help="LUTs (Yosys, UltraScale+) that the model may have.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the recipe's.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Another key's, as architecture.latent=4.")
 @click.option("--clock-ns", type=float, default=5.0, show_default=True)
 @click.option("--latency-ns", type=float, default=50.0, show_default=True, help="Budget from input to output port.")
 @click.option("--samples", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of samples.")
@@ -38,14 +39,14 @@ def train(recipe: str | None, out: Path | None, fresh: bool, as_json: bool, **op
     where it was, to the same end.
     """
     from trigforge.locks import locked
-    from trigforge.models.recipe import find_recipe, shipped_recipes
+    from trigforge.models.recipe import changed, find_recipe, shipped_recipes
 
     if recipe is None:
         _list([find_recipe(name) for name in shipped_recipes()], as_json)
         return
     chosen = find_recipe(recipe)
-    changes = {key: options[key] for key in ("epochs", "seed") if options[key] is not None}
-    chosen = chosen.model_copy(update={"training": chosen.training.model_copy(update=changes)})
+    asked = {f"training.{key}": options[key] for key in ("epochs", "seed") if options[key] is not None}
+    chosen = changed(chosen, asked | dict(_key_and_value(text) for text in options.pop("changes")))
     folder = out or Path("trained") / chosen.name
     with locked(folder):
         if fresh:
@@ -54,13 +55,12 @@ def train(recipe: str | None, out: Path | None, fresh: bool, as_json: bool, **op
 
 
 def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) -> None:
+    from trigforge.datasets import dataset_of
     from trigforge.errors import InputError
     from trigforge.training import (
         FRONT_FILE,
         project_of,
         quantise_twin,
-        read_background,
-        signal_words,
         train_float,
         train_project,
     )
@@ -70,8 +70,9 @@ def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) ->
         raise InputError("--post-training quantises the floating-point twin, which --no-float leaves out; drop one")
     project = project_of(recipe, options["clock_ns"], options["latency_ns"])
     with reporter.stage("samples"):
-        background = read_background(samples)
-        signals = signal_words(samples, background.contract)
+        dataset = dataset_of(recipe.data, samples)
+        background = dataset.background()
+        signals = dataset.choosing(background.contract)
     reporter.line(f"samples    {len(background)} events of background, signals {', '.join(signals) or 'none'}")
     with reporter.stage("train") as update:
         trained = train_project(recipe, background, signals, project, folder, options["target_lut"], update)
@@ -92,6 +93,21 @@ def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) ->
         print_json({**printed, "comparison": compared})
     else:
         reporter.line(f"{folder}, {len(trained.front)} models on the front, {folder / FRONT_FILE}")
+
+
+def _key_and_value(text: str) -> tuple[str, Any]:
+    """The key and the TOML value of `KEY=VALUE`; what is no TOML is a string."""
+    import tomllib
+
+    from trigforge.errors import InputError
+
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not key or not equals:
+        raise InputError(f"--set must be KEY=VALUE, such as architecture.latent=4, not {text!r}")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
 
 
 def _measure(reporter: Reporter, folder: Path, samples: Path | None) -> Comparison | None:
