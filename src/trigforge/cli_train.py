@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--samples", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of samples.")
 @click.option("--no-float", is_flag=True, help="Do not train the floating-point twin.")
 @click.option("--post-training", type=click.IntRange(2, 18), multiple=True, help="Also quantise the twin to such bits.")
+@click.option("--ensemble", "members", type=click.IntRange(2, 32), help="Train so many seeds; the first is the model.")
 @click.option("--no-measure", is_flag=True, help="Do not compare the scores with baselines.")
 @click.option("--fresh", is_flag=True, help="Start again where a training was interrupted or finished.")
 @JSON
@@ -56,6 +57,7 @@ def train(recipe: str | None, out: Path | None, fresh: bool, as_json: bool, **op
 
 def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) -> None:
     from trigforge.datasets import dataset_of
+    from trigforge.ensembles import ENSEMBLE, members_of
     from trigforge.errors import InputError
     from trigforge.training import (
         FRONT_FILE,
@@ -85,6 +87,11 @@ def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) ->
         reporter.line(f"float      {twin.record.seconds:.0f} s: {twin.record.epochs[-1]}")
         for bits in options["post_training"]:
             reporter.line(f"quantised  {quantise_twin(twin, background, bits, project, folder)}")
+    for name, member in members_of(recipe, options["members"] or 1).items():
+        with reporter.stage(name) as update:
+            place = folder / ENSEMBLE / name
+            other = train_project(member, background, signals, project, place, options["target_lut"], update).model
+        reporter.line(f"{name:10} {other.record.seconds:.0f} s: {other.record.epochs[other.record.chosen]}")
     comparison = None if options["no_measure"] else _measure(reporter, folder, samples)
     if as_json:
         front = [point.model_dump() for point, _ in trained.front]
@@ -113,6 +120,7 @@ def _key_and_value(text: str) -> tuple[str, Any]:
 def _measure(reporter: Reporter, folder: Path, samples: Path | None) -> Comparison | None:
     """Compare the scores on events that were not trained on, save what is found and show it."""
     from trigforge.comparison_tables import LEGEND, scores_table, verdicts_table
+    from trigforge.ensembles import spread_table
     from trigforge.measuring import COMPARISON_FILE, measure_folder
 
     with reporter.stage("measure"):
@@ -121,8 +129,9 @@ def _measure(reporter: Reporter, folder: Path, samples: Path | None) -> Comparis
         reporter.line("measure    nothing: the model has no score")
         return None
     found.save(folder / COMPARISON_FILE)
-    for table in (scores_table(found), verdicts_table(found)):
-        reporter.line(table.text())
+    for table in (scores_table(found), verdicts_table(found), spread_table(found)):
+        if table.rows:
+            reporter.line(table.text())
     reporter.line(f"{LEGEND} {folder / COMPARISON_FILE}")
     return found
 
@@ -139,9 +148,11 @@ def _list(recipes: list[Any], as_json: bool) -> None:
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier training left in a folder."""
+    from trigforge.ensembles import ENSEMBLE
     from trigforge.models.checkpoint import CHECKPOINT_FILE
     from trigforge.models.log import LOG_FILE, TENSORBOARD
 
+    shutil.rmtree(folder / ENSEMBLE, ignore_errors=True)
     for place in (folder, folder / "float"):
         for name in (CHECKPOINT_FILE, LOG_FILE):
             (place / name).unlink(missing_ok=True)

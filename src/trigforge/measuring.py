@@ -9,6 +9,7 @@ import numpy as np
 
 from trigforge.comparing import Events
 from trigforge.datasets import dataset_of
+from trigforge.ensembles import member_scores
 from trigforge.errors import InputError
 from trigforge.firmware.emulator import compile_emulator
 from trigforge.fixed import IntArray
@@ -49,7 +50,9 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
     latent = _latent(trained, events)
     if latent is not None:
         scores["latent code"] = latent
-    forest = grow_forest(contract, dataset.training_words(contract, FOREST_EVENTS))
+    training = dataset.training_words(contract, FOREST_EVENTS)
+    scores |= member_scores(trained, folder, events, training)
+    forest = grow_forest(contract, training)
     return dataset.compare(scores, SUBJECT, events, forest)
 
 
