@@ -34,7 +34,7 @@ class Recipe(Value):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Recipe:
-        self.architecture.check(self.training)
+        self.architecture.check(self.training, self.quantisation)
         return self
 
     @field_validator("architecture", mode="wrap")

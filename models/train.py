@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +72,8 @@ class Trained:
     """A finished training: the chosen model, and the front of epochs with the firmware model's weights at each."""
 
     model: TrainedModel
+    teacher: Any
+    """A Keras model from values to the score that the model learnt, or None."""
     front: tuple[tuple[FrontPoint, Weights], ...]
 
     def at(self, index: int) -> TrainedModel:
@@ -187,10 +189,10 @@ class _Training:
 
     def _fit(self, phase: Phase, inputs: list[Any], validation: tuple[Any, ...], *, last: bool) -> tuple[float, float]:
         batch = self.recipe.training.batch
-        history = phase.model.fit(inputs, batch_size=batch, shuffle=False, verbose=0).history
+        history = phase.model.fit(_fed(inputs), batch_size=batch, shuffle=False, verbose=0).history
         if last:
             phase.after()
-        held_out = phase.model.evaluate(list(validation), batch_size=max(batch, 4096), verbose=0, return_dict=True)
+        held_out = phase.model.evaluate(_fed(validation), batch_size=max(batch, 4096), verbose=0, return_dict=True)
         return float(history["loss"][-1]), float(held_out["loss"])
 
     def _price(self, done: float) -> Price:
@@ -237,7 +239,7 @@ class _Training:
             chosen, weights = max(front, key=lambda item: item[0].merit)
             assign(firmware.variables, weights)
         record = self._record(chosen)
-        return Trained(TrainedModel(firmware, self.contract, record), tuple(front))
+        return Trained(TrainedModel(firmware, self.contract, record), self.design.teacher, tuple(front))
 
     def _affordable(self, front: list[tuple[FrontPoint, Weights]], target: LutTarget) -> tuple[FrontPoint, Weights]:
         """The point of highest merit that fits; `InputError` if none does."""
@@ -269,6 +271,11 @@ class _Training:
             epochs=tuple(self.progress.epochs),
             chosen=chosen.epoch,
         )
+
+
+def _fed(inputs: Sequence[Any]) -> Any:
+    """Arrays as Keras takes them: one by itself, several as a list."""
+    return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
 def _decorrelated(phase: Phase, recipe: Recipe, background: TrainingSet) -> Phase:

@@ -21,7 +21,7 @@ RECORD_FILE = "training.json"
 
 
 class Epoch(Value):
-    """One epoch of a phase; losses without the price of bits."""
+    """One epoch of a phase; the validation loss is without the price of bits."""
 
     phase: str
     epoch: int

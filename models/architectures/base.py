@@ -16,7 +16,7 @@ from trigforge.value import Value
 
 if TYPE_CHECKING:
     from trigforge.models.layers import Layers
-    from trigforge.models.settings import Training
+    from trigforge.models.settings import Quantisation, Training
 
 Floats = npt.NDArray[np.float32]
 
@@ -96,10 +96,14 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A built network: what goes to firmware, from normalised words to its output, and how that is trained."""
+    """A built network: what goes to firmware, from normalised words to its output, and how that is trained.
+
+    `teacher`, if there is one, is a Keras model from values to the score that the firmware learns.
+    """
 
     firmware: Any
     phases: tuple[Phase, ...]
+    teacher: Any = None
 
 
 class Architecture(Value, ABC):
@@ -109,7 +113,7 @@ class Architecture(Value, ABC):
     def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:
         """The network for such background, built from `layers`, initial weights and sampling fixed by `seed`."""
 
-    def check(self, training: Training) -> None:
+    def check(self, training: Training, quantisation: Quantisation) -> None:
         """Raise `ValueError` where the network cannot be trained with such settings."""
 
     @property

@@ -20,7 +20,7 @@ from trigforge.errors import InputError
 from trigforge.models.architectures.base import Architecture, Design, Floats, Phase, TrainingSet
 from trigforge.models.architectures.langevin import Box, Chain, sample, walk, wasserstein
 from trigforge.models.layers import Layers
-from trigforge.models.settings import Training
+from trigforge.models.settings import Quantisation, Training
 
 Map = Callable[[Any], Any]
 """Maps TensorFlow tensors (n, …) to tensors."""
@@ -87,7 +87,7 @@ class NormalisedAutoencoder(Architecture):
         """Hidden layers and latent space, there and back."""
         return "-".join(str(n) for n in (*self.hidden, self.latent, *self.hidden[::-1]))
 
-    def check(self, training: Training) -> None:
+    def check(self, training: Training, quantisation: Quantisation) -> None:  # noqa: ARG002
         """Raise `ValueError` if a batch of chains does not fit in the buffer."""
         if self.buffer < training.batch:
             raise ValueError(f"buffer must be at least training.batch = {training.batch}, not {self.buffer}")
@@ -229,7 +229,7 @@ def _trainer(  # noqa: C901  (one class)
             return self.firmware(words, training=training)
 
         def train_step(self, data: Any) -> dict[str, Any]:
-            (words,) = keras.utils.unpack_x_y_sample_weight(data)[0]
+            words = keras.utils.unpack_x_y_sample_weight(data)[0]
             start, places = (None, None) if variant is Variant.PLAIN else self._start(words)
             with tf.GradientTape() as tape:
                 loss = self._objective(words, start, places)
@@ -238,7 +238,7 @@ def _trainer(  # noqa: C901  (one class)
             self.optimizer.apply(tape.gradient(total, variables), variables)
             if variant is not Variant.PLAIN:
                 self._average()
-            self.mean_loss.update_state(loss, tf.shape(words)[0])
+            self.mean_loss.update_state(total, tf.shape(words)[0])
             return {"loss": self.mean_loss.result()}
 
         def _average(self) -> None:
@@ -255,7 +255,7 @@ def _trainer(  # noqa: C901  (one class)
 
         def test_step(self, data: Any) -> dict[str, Any]:
             """⟨E⟩, whatever the training lowers."""
-            (words,) = keras.utils.unpack_x_y_sample_weight(data)[0]
+            words = keras.utils.unpack_x_y_sample_weight(data)[0]
             self.mean_loss.update_state(tf.reduce_mean(self.firmware(words)), tf.shape(words)[0])
             return {"loss": self.mean_loss.result()}
 

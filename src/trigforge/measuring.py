@@ -17,8 +17,8 @@ from trigforge.models.metrics import Comparison, ScoreArrays, ScoreKind, grow_fo
 from trigforge.models.metrics.baselines import FOREST_EVENTS
 from trigforge.models.metrics.roc import Scores
 from trigforge.models.settings import Data
-from trigforge.models.trained import MODEL_FILE, RECORD_FILE, TrainedModel, load_trained
-from trigforge.training import FLOAT_FOLDER, POST_TRAINING, program_of, project_of_folder
+from trigforge.models.trained import MODEL_FILE, RECORD_FILE, TrainedModel, load_keras, load_trained
+from trigforge.training import FLOAT_FOLDER, POST_TRAINING, TEACHER_FILE, program_of, project_of_folder
 
 COMPARISON_FILE: Final = "comparison.json"
 SUBJECT: Final = "firmware"
@@ -44,6 +44,9 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
     if (folder / FLOAT_FOLDER / MODEL_FILE).is_file():
         twin = load_trained(folder / FLOAT_FOLDER)
         scores["float network"] = events.score_words(ScoreKind.FLOAT, twin.contract, lambda words: twin(words)[:, 0])
+    if (folder / TEACHER_FILE).is_file():
+        teacher = TrainedModel(load_keras(folder / TEACHER_FILE), contract, trained.record)
+        scores["teacher"] = events.score_words(ScoreKind.FLOAT, contract, lambda words: teacher(words)[:, 0])
     for quantised in sorted(folder.glob(f"{POST_TRAINING}*")):
         name = f"{quantised.name.removeprefix(POST_TRAINING)} bits after training"
         scores[name] = _post_training(quantised, events)

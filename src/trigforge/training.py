@@ -37,6 +37,7 @@ MERIT_FPR: Final = 1e-3
 MERIT_EVENTS: Final = 10
 """The merit is taken at this background efficiency, but where at least so many held-out events pass."""
 FRONT_FILE: Final = "front.json"
+TEACHER_FILE: Final = "teacher.keras"
 FLOAT_FOLDER: Final = "float"
 POST_TRAINING: Final = "post_training_"
 CALIBRATION_EVENTS: Final = 50_000
@@ -106,6 +107,8 @@ def train_project(
     trained = train(recipe, background, report, Aim(merit, label, target), out)
     _save_front(trained, label, out)
     saved = replace(trained, model=trained.model.save(out))
+    if trained.teacher is not None:
+        trained.teacher.save(out / TEACHER_FILE)
     comment = f"{recipe.title or recipe.name}: {recipe.architecture.shape}"
     write_atomic(out / PROJECT_FILE, project_text(project, comment))
     return saved
