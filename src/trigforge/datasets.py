@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final, final
 
@@ -238,20 +239,24 @@ class JetBoxes(Dataset):
         )
 
     def _chosen(self, classes: Sequence[str], *, training: bool) -> ak.Array:
+        jets, known = self._jets
+        if unknown := [name for name in classes if name not in known]:
+            raise InputError(
+                f"data must name classes of the jets in {self.folder} ({', '.join(known)}), not {', '.join(unknown)}"
+            )
+        labels, events = ak.to_numpy(jets.label), ak.to_numpy(jets.event)
+        asked = np.isin(labels, [known.index(name) for name in classes])
+        return jets[asked & ((events % 5 < TRAINING_FIFTHS) == training)]
+
+    @cached_property
+    def _jets(self) -> tuple[ak.Array, tuple[str, ...]]:
+        """All jets of the folder, and the names of their classes."""
         parts = sorted(self.folder.glob(PARTS))
         if not parts:
             raise InputError(
                 f"{self.folder} must hold labelled jets ({PARTS}), but has none; 'trigforge generate' makes them"
             )
-        known = read_notes(parts[0])[0]
-        if unknown := [name for name in classes if name not in known]:
-            raise InputError(
-                f"data must name classes of the jets in {self.folder} ({', '.join(known)}), not {', '.join(unknown)}"
-            )
-        jets = ak.concatenate([read_jets(part) for part in parts])
-        labels, events = ak.to_numpy(jets.label), ak.to_numpy(jets.event)
-        asked = np.isin(labels, [known.index(name) for name in classes])
-        return jets[asked & ((events % 5 < TRAINING_FIFTHS) == training)]
+        return ak.concatenate([read_jets(part) for part in parts]), read_notes(parts[0])[0]
 
 
 _DATASETS: Final[Mapping[Kind, tuple[type[Dataset], Path, str]]] = {

@@ -50,9 +50,7 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
     for quantised in sorted(folder.glob(f"{POST_TRAINING}*")):
         name = f"{quantised.name.removeprefix(POST_TRAINING)} bits after training"
         scores[name] = _post_training(quantised, events)
-    latent = _latent(trained, events)
-    if latent is not None:
-        scores["latent code"] = latent
+    scores |= latent_score(trained, events)
     training = dataset.training_words(contract, FOREST_EVENTS)
     scores |= member_scores(trained, folder, events, training)
     forest = grow_forest(contract, training)
@@ -84,18 +82,18 @@ def _post_training(folder: Path, events: Events) -> ScoreArrays:
     return events.score_words(ScoreKind.QUANTISED, twin.contract, lambda words: emulator(words)[:, 0])
 
 
-def _latent(trained: TrainedModel, events: Events) -> ScoreArrays | None:
-    """The squared length of the latent code, where the score is something else."""
+def latent_score(trained: TrainedModel, events: Events) -> dict[str, ScoreArrays]:
+    """The squared length of the latent code as a row, where the score is something else."""
     import keras
 
     layers = {layer.name: layer for layer in trained.keras.layers}
     found = next((layers[name] for name in LATENT if name in layers), None)
     if found is None or "score_difference" not in layers:
-        return None
+        return {}
     code = TrainedModel(keras.Model(trained.keras.input, found.output), trained.contract, trained.record)
 
     def length(words: IntArray) -> Scores:
         squares: Scores = np.square(code(words)).sum(axis=1)
         return squares
 
-    return events.score_words(ScoreKind.LATENT, trained.contract, length)
+    return {"latent code": events.score_words(ScoreKind.LATENT, trained.contract, length)}

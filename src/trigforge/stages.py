@@ -101,6 +101,7 @@ _ALL = (
         intact=stages_firmware.samples_are_there,
     ),
     Stage("model", ("events",), (f"model/{RECORD_FILE}",), _recipe, stages_firmware.make_model),
+    Stage("float", ("events",), (f"model/float/{RECORD_FILE}",), _recipe, stages_firmware.make_twin),
     Stage(
         "program",
         ("model",),
@@ -121,7 +122,7 @@ _ALL = (
     Stage("estimate", ("rtl",), ("firmware/resources.json",), _nothing, stages_firmware.make_estimate),
     Stage(
         "thresholds",
-        ("program",),
+        ("program", "float"),
         ("calibration/thresholds.json", "calibration/threshold.json", "model/performance.json"),
         _rates,
         stages_physics.make_thresholds,

@@ -118,10 +118,14 @@ def train_float(
     recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray], out: Path, report: Report
 ) -> TrainedModel:
     """Train the recipe's network in floating point, its epoch chosen likewise, into a folder of `out`."""
-    quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
-    twin = recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning()})
     aim = Aim(*chooser(recipe, background, signals))
-    return train(twin, background, report, aim, out / FLOAT_FOLDER).model.save(out / FLOAT_FOLDER)
+    return train(float_twin(recipe), background, report, aim, out / FLOAT_FOLDER).model.save(out / FLOAT_FOLDER)
+
+
+def float_twin(recipe: Recipe) -> Recipe:
+    """The recipe in floating point, nothing pruned."""
+    quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
+    return recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning()})
 
 
 def quantise_twin(twin: TrainedModel, background: TrainingSet, bits: int, project: Project, out: Path) -> Path:
