@@ -129,4 +129,6 @@ class Training(Value):
     learning_rate: float = Field(default=3e-3, gt=0)
     validation: float = Field(default=0.1, gt=0, lt=0.5)
     choice: Choice = Choice.MERIT
+    imitate: bool = False
+    """Whether the quantised network starts as its floating-point twin and learns the twin's output."""
     seed: int = Field(default=1, ge=0)

@@ -23,6 +23,7 @@ from trigforge.models.checkpoint import (
     save_checkpoint,
     values_of,
 )
+from trigforge.models.imitation import imitation
 from trigforge.models.layers import make_layers
 from trigforge.models.log import TrainingLog
 from trigforge.models.price import Price, controlled, ebops_of, scheduled, set_beta
@@ -91,13 +92,14 @@ def train(
     aim: Aim | None = None,
     folder: Path | None = None,
     *,
+    twin: TrainedModel | None = None,
     replace: bool = False,
 ) -> Trained:
     """Train the recipe's network on background events.
 
     The last `training.validation` of the events are held out. The seed fixes initial weights, order and sampling. With
     a `folder`, every epoch is logged there and the training goes on from the last finished one; what lies there of
-    another training is refused, or may be replaced.
+    another training is refused, or may be replaced. A recipe that imitates needs its floating-point `twin`.
     """
     if len(background) < EVENTS_A_WORD * background.contract.words:
         least = EVENTS_A_WORD * background.contract.words
@@ -105,14 +107,26 @@ def train(
     _make_deterministic(recipe.training.seed)
     layers = make_layers(recipe.quantisation, recipe.pruning)
     design = recipe.architecture.design(layers, background, recipe.training.seed)
-    return _Training(recipe, design, background, report or _silent, aim or Aim(), folder).run(replace)
+    if recipe.training.imitate:
+        if twin is None:
+            raise InputError(f"recipe {recipe.name} imitates its floating-point twin, which must be trained first")
+        design = imitation(design, twin, background)
+    digest = "" if twin is None else twin.record.model_digest
+    return _Training(recipe, design, background, report or _silent, aim or Aim(), folder, digest).run(replace)
 
 
 class _Training:
     """One training; its only state is `progress` and the variables of its models."""
 
     def __init__(
-        self, recipe: Recipe, design: Design, background: TrainingSet, report: Report, aim: Aim, folder: Path | None
+        self,
+        recipe: Recipe,
+        design: Design,
+        background: TrainingSet,
+        report: Report,
+        aim: Aim,
+        folder: Path | None,
+        twin: str,
     ) -> None:
         self.recipe, self.design, self.report, self.aim, self.folder = recipe, design, report, aim, folder
         cut = int(len(background) * (1 - recipe.training.validation))
@@ -128,7 +142,7 @@ class _Training:
                 f"decorrelation must be of a network that trains a score, but that of {recipe.name} has none; "
                 "leave [decorrelation] out"
             )
-        self.key = _key(recipe, background, aim)
+        self.key = _key(recipe, background, aim, twin)
         self.progress = Progress()
 
     def run(self, replace: bool) -> Trained:
@@ -165,10 +179,12 @@ class _Training:
             advance(phase.model, done)
             price = self._price(done)
             set_beta(phase.model, price.beta)
-            rng = np.random.default_rng([seed, index, self.progress.epoch])
+            started, rng = time.monotonic(), np.random.default_rng([seed, index, self.progress.epoch])
             inputs = phase.inputs(self.training, rng)
             order, last_epoch = rng.permutation(len(inputs[0])), self.progress.epoch + 1 == self.epochs[index]
-            losses = self._fit(phase, [x[order] for x in inputs], validation, last=last_epoch)
+            arrays = [x[order] for x in inputs]
+            made = time.monotonic()
+            losses = self._fit(phase, arrays, validation, last=last_epoch)
             merit = self._merit(losses[1]) if last else None
             finished = Epoch(
                 phase=phase.name,
@@ -178,6 +194,7 @@ class _Training:
                 ebops=ebops_of(phase.model),
                 beta=price.beta,
                 merit=merit if self.aim.merit is not None else None,
+                input_seconds=made - started,
                 seconds=time.monotonic() - start,
             )
             self._advance(finished, price, merit)
@@ -317,10 +334,10 @@ def _make_deterministic(seed: int) -> None:
         tensorflow.config.experimental.enable_op_determinism()
 
 
-def _key(recipe: Recipe, background: TrainingSet, aim: Aim) -> str:
-    """What decides a training."""
+def _key(recipe: Recipe, background: TrainingSet, aim: Aim, twin: str) -> str:
+    """What decides a training; `twin` is the digest of what it imitates."""
     target = None if aim.target is None else aim.target.lut
-    digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label)).encode())
+    digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label, twin)).encode())
     for array in (background.words, background.weights):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

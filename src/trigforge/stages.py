@@ -100,8 +100,8 @@ _ALL = (
         state=stages_firmware.samples_state,
         intact=stages_firmware.samples_are_there,
     ),
-    Stage("model", ("events",), (f"model/{RECORD_FILE}",), _recipe, stages_firmware.make_model),
     Stage("float", ("events",), (f"model/float/{RECORD_FILE}",), _recipe, stages_firmware.make_twin),
+    Stage("model", ("float",), (f"model/{RECORD_FILE}",), _recipe, stages_firmware.make_model),
     Stage(
         "program",
         ("model",),
@@ -122,7 +122,7 @@ _ALL = (
     Stage("estimate", ("rtl",), ("firmware/resources.json",), _nothing, stages_firmware.make_estimate),
     Stage(
         "thresholds",
-        ("program", "float"),
+        ("program",),
         ("calibration/thresholds.json", "calibration/threshold.json", "model/performance.json"),
         _rates,
         stages_physics.make_thresholds,

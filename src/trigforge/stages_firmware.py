@@ -96,7 +96,8 @@ def make_model(run: Run, update: Update) -> str:
     """Train on zero bias."""
     recipe = find_recipe(run.config.project.recipe)
     background = level1_background(read_sample(run, TRAINING))
-    trained = train(recipe, background, update, folder=run.path("model"), replace=True).model
+    twin = load_trained(run.path(*TWIN))
+    trained = train(recipe, background, update, folder=run.path("model"), twin=twin, replace=True).model
     trained.save(run.path("model"))
     record = trained.record
     return f"{recipe.name}: {record.parameters} parameters, {record.ebops} EBOPs, loss {record.epochs[-1].loss:.3f}"

@@ -100,11 +100,12 @@ def train_project(
     out: Path,
     lut: int | None,
     report: Report,
+    twin: TrainedModel | None = None,
 ) -> Trained:
     """Train into `out`: model, contract, record, front, `project.toml`; an interrupted call goes on there."""
     merit, label = chooser(recipe, background, signals)
     target = None if lut is None else _target(lut, background.contract, project)
-    trained = train(recipe, background, report, Aim(merit, label, target), out)
+    trained = train(recipe, background, report, Aim(merit, label, target), out, twin=twin)
     _save_front(trained, label, out)
     saved = replace(trained, model=trained.model.save(out))
     if trained.teacher is not None:
@@ -125,7 +126,8 @@ def train_float(
 def float_twin(recipe: Recipe) -> Recipe:
     """The recipe in floating point, nothing pruned."""
     quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
-    return recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning()})
+    training = recipe.training.model_copy(update={"imitate": False})
+    return recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning(), "training": training})
 
 
 def quantise_twin(twin: TrainedModel, background: TrainingSet, bits: int, project: Project, out: Path) -> Path:
