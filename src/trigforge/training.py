@@ -33,6 +33,8 @@ from trigforge.value import Value, write_atomic
 
 YOSYS_PER_ALKAID: Final = 1.45
 """Yosys's LUTs for one of alkaid's: 1.33 to 1.48 for the reference projects (docs/synthesis.md)."""
+LEAST_YOSYS_PER_ALKAID: Final = 1.2
+"""Less than for any project: where this is too many, mapping need not be tried."""
 MERIT_FPR: Final = 1e-3
 MERIT_EVENTS: Final = 10
 """The merit is taken at this background efficiency, but where at least so many held-out events pass."""
@@ -190,6 +192,8 @@ def _target(lut: int, contract: InputContract, project: Project) -> LutTarget:
 
     def fits(keras: Any) -> bool:
         program = program_of(keras, contract, project)
+        if LEAST_YOSYS_PER_ALKAID * Network.of(engine_program(program)).cost > lut:
+            return False
         try:
             choose_pipeline(program, project.targets)
         except InputError:
