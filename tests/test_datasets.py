@@ -14,7 +14,7 @@ from trigforge.models.metrics import ScoreKind, grow_forest
 from trigforge.models.settings import Data, Kind
 from trigforge.regions import REGIONS, region_words
 
-JETS = Data(kind=Kind.JET_BOXES, background=("g", "q"), signals=("t", "w"))
+JETS = Data(kind=Kind.JET_BOXES, background=("g", "q"), signals=("t", "w+z"))
 
 
 def test_jets_of_one_event_never_train_and_measure() -> None:
@@ -22,7 +22,7 @@ def test_jets_of_one_event_never_train_and_measure() -> None:
     background, measured = dataset.background(), dataset.measured()
     counts = {name: len(words) for name, words in dataset.choosing(background.contract).items()}
     assert len(background) + len(measured.background) == 20_000
-    assert {name: counts[name] + len(found) for name, found in measured.signals.items()} == {"t": 10_000, "w": 10_000}
+    assert {name: counts[name] + len(found) for name, found in measured.signals.items()} == {"t": 10_000, "w+z": 20_000}
     assert len(background) == pytest.approx(12_000, rel=0.03)
     numbers = set(ak.to_numpy(measured.background["event"]).tolist())
     assert all(number % 5 >= 3 for number in numbers)

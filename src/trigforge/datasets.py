@@ -198,7 +198,7 @@ class JetBoxes(Dataset):
 
     def choosing(self, contract: InputContract) -> dict[str, IntArray]:  # noqa: ARG002
         """Jets of the signal classes."""
-        return {name: boxes_words(self._chosen((name,), training=True)) for name in self.data.signals}
+        return {name: boxes_words(self._chosen(name.split("+"), training=True)) for name in self.data.signals}
 
     def measured(self) -> Events:
         """Jets of events that take no part in the training, groups by event."""
@@ -208,7 +208,7 @@ class JetBoxes(Dataset):
             jets = ak.with_field(jets, jets.weight / ak.sum(jets.weight), "weight")
             return ak.with_field(jets, jets.event, "interaction")
 
-        signals = {name: prepared((name,)) for name in self.data.signals}
+        signals = {name: prepared(name.split("+")) for name in self.data.signals}
         return Events(prepared(self.data.background), signals, _box_words, _jet_quantities, _jet_variables)
 
     def training_words(self, contract: InputContract, events: int) -> IntArray:  # noqa: ARG002
@@ -229,7 +229,7 @@ class JetBoxes(Dataset):
             for classes, training in (
                 (self.data.background, True),
                 (self.data.background, False),
-                (self.data.signals, False),
+                ([name for signal in self.data.signals for name in signal.split("+")], False),
             )
         ]
         background, signals = ", ".join(self.data.background), ", ".join(self.data.signals)
