@@ -29,7 +29,7 @@ from trigforge.models.log import TrainingLog
 from trigforge.models.price import Price, controlled, ebops_of, scheduled, set_beta
 from trigforge.models.pruning import advance, release
 from trigforge.models.recipe import Recipe
-from trigforge.models.settings import Arithmetic
+from trigforge.models.settings import Arithmetic, Choice
 from trigforge.models.trained import Epoch, TrainedModel, TrainingRecord
 
 Report = Callable[[float, str], None]
@@ -46,7 +46,8 @@ class Aim:
     """What a training is after beyond its loss.
 
     `merit` judges the firmware model (a Keras model from values to output), higher is better, and chooses the epoch;
-    without it the last one is taken, and the front is of minus the validation loss. With a `target` the price of bits
+    without it the last one is taken, and the front is of minus the validation loss; where the recipe asks for the last
+    epoch, of the number of epochs. With a `target` the price of bits
     is controlled so that the firmware has about so many LUTs.
     """
 
@@ -223,6 +224,9 @@ class _Training:
         return controlled(before, self.progress.epochs[-1].ebops, target)
 
     def _merit(self, validation_loss: float) -> float:
+        """What chooses between epochs: the later one, the merit that is aimed at, or the validation loss."""
+        if self.recipe.training.choice is Choice.LAST:
+            return float(len(self.progress.epochs))
         return -validation_loss if self.aim.merit is None else self.aim.merit(self.design.firmware)
 
     def _advance(self, epoch: Epoch, price: Price, merit: float | None) -> None:

@@ -87,7 +87,9 @@ def chooser(recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntAr
 
     None, and the validation loss, without signals, for a network that makes no score and where the last epoch is asked.
     """
-    if not signals or not recipe.architecture.scores or recipe.training.choice is Choice.LAST:
+    if recipe.training.choice is Choice.LAST:
+        return None, "later epoch"
+    if not signals or not recipe.architecture.scores:
         return None, "validation loss"
     held_out = background[int(len(background) * (1 - recipe.training.validation)) :]
     monitor = Monitor(background.contract, held_out.words, held_out.weights, signals)
