@@ -45,7 +45,11 @@ class Recipe(Value):
         if not dense:
             known = ", ".join(DENSE_KINDS)
             raise ValueError(f"arithmetic must be learnt here: brevitas trains dense layers only, those of {known}")
-        asked = {"pruning.fan_in": self.pruning.fan_in, "decorrelation.against": self.decorrelation.against}
+        asked = {
+            "pruning.fan_in": self.pruning.fan_in,
+            "decorrelation.against": self.decorrelation.against,
+            "training.imitate": self.training.imitate,
+        }
         if unknown := [key for key, value in asked.items() if value]:
             raise ValueError(f"{unknown[0]} must be left out with arithmetic brevitas; take learnt or fixed with it")
         return self

@@ -106,8 +106,8 @@ class Kind(StrEnum):
 class Data(Value):
     """What a recipe is trained on: background only.
 
-    `background` and `signals` are classes of labelled jets, and must not be given for crossings, whose samples say
-    what they are.
+    `background` and `signals` are classes of labelled jets, several as one signal joined by `+`, and must not be given
+    for crossings, whose samples say what they are.
     """
 
     kind: Kind = Kind.LEVEL1
@@ -119,7 +119,7 @@ class Data(Value):
         jets = self.kind is Kind.JET_BOXES
         if jets != bool(self.background) or jets != bool(self.signals):
             raise ValueError("background and signals must name classes of jets for jet_boxes, and only there")
-        if both := set(self.background) & set(self.signals):
+        if both := set(self.background) & {name for signal in self.signals for name in signal.split("+")}:
             raise ValueError(f"classes of jets must not be background and signal at once: {', '.join(sorted(both))}")
         return self
 
@@ -141,4 +141,6 @@ class Training(Value):
     learning_rate: float = Field(default=3e-3, gt=0)
     validation: float = Field(default=0.1, gt=0, lt=0.5)
     choice: Choice = Choice.MERIT
+    imitate: bool = False
+    """Whether the quantised network starts as its floating-point twin and learns the twin's output."""
     seed: int = Field(default=1, ge=0)

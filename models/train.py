@@ -18,6 +18,7 @@ from trigforge.models.checkpoint import FrontPoint, Progress, load_checkpoint, s
 from trigforge.models.log import TrainingLog
 from trigforge.models.price import Price, controlled, scheduled
 from trigforge.models.recipe import Recipe
+from trigforge.models.settings import Choice
 from trigforge.models.trained import Epoch, TrainedModel, TrainingRecord
 
 Report = Callable[[float, str], None]
@@ -34,8 +35,9 @@ class Aim:
     """What a training is after beyond its loss.
 
     `merit` judges the firmware's network, from values (n, words) to outputs (n, outputs), higher is better, and chooses
-    the epoch; without it the last one is taken, and the front is of minus the validation loss. With a `target` the
-    price of bits, if the training has one, is controlled so that the firmware has about so many LUTs.
+    the epoch; without it the last one is taken, and the front is of minus the validation loss; where the recipe asks
+    for the last epoch, of the number of epochs. With a `target` the price of bits, if the training has one, is
+    controlled so that the firmware has about so many LUTs.
     """
 
     merit: Callable[[Network], float] | None = None
@@ -80,28 +82,35 @@ def train(
     aim: Aim | None = None,
     folder: Path | None = None,
     *,
+    twin: TrainedModel | None = None,
     replace: bool = False,
 ) -> Trained:
     """Train the recipe's network on background events.
 
     The last `training.validation` of the events are held out. The seed fixes initial weights, order and sampling. With
     a `folder`, every epoch is logged there and the training goes on from the last finished one; what lies there of
-    another training is refused, or may be replaced.
+    another training is refused, or may be replaced. A recipe that imitates needs its floating-point `twin`.
     """
     if len(background) < EVENTS_A_WORD * background.contract.words:
         least = EVENTS_A_WORD * background.contract.words
         raise InputError(f"training needs at least {least} events, not {len(background)}; generate more")
-    return _Training(backend_of(recipe), background, report or _silent, aim or Aim(), folder).run(replace)
+    return _Training(backend_of(recipe), background, report or _silent, aim or Aim(), folder, twin).run(replace)
 
 
 class _Training:
     """One training; its only state is `progress` and the variables of its models."""
 
     def __init__(
-        self, backend: Backend, background: TrainingSet, report: Report, aim: Aim, folder: Path | None
+        self,
+        backend: Backend,
+        background: TrainingSet,
+        report: Report,
+        aim: Aim,
+        folder: Path | None,
+        twin: TrainedModel | None,
     ) -> None:
         self.backend, self.recipe, self.report, self.aim, self.folder = backend, backend.recipe, report, aim, folder
-        recipe, self.design = backend.recipe, backend.design(background)
+        recipe, self.design = backend.recipe, backend.design(background, twin)
         self.network, self.phases = backend.network(self.design.firmware), self.design.phases
         self.variables = backend.variables(self.design)
         cut = int(len(background) * (1 - recipe.training.validation))
@@ -110,7 +119,7 @@ class _Training:
         self.log = None if folder is None else TrainingLog(folder)
         total = sum(phase.share for phase in self.phases)
         self.epochs = [max(1, round(recipe.training.epochs * phase.share / total)) for phase in self.phases]
-        self.key = _key(recipe, background, aim)
+        self.key = _key(recipe, background, aim, "" if twin is None else twin.record.model_digest)
         self.progress = Progress()
 
     def run(self, replace: bool) -> Trained:
@@ -140,10 +149,12 @@ class _Training:
             start, done = time.monotonic(), self.progress.epoch / self.epochs[index]
             price = self._price(done)
             self.backend.begin(phase, done, price)
-            rng = np.random.default_rng([seed, index, self.progress.epoch])
+            started, rng = time.monotonic(), np.random.default_rng([seed, index, self.progress.epoch])
             inputs = phase.inputs(self.training, rng)
             order, last_epoch = rng.permutation(len(inputs[0])), self.progress.epoch + 1 == self.epochs[index]
-            loss = self.backend.fit(phase, optimiser, [x[order] for x in inputs], rng)
+            arrays = [x[order] for x in inputs]
+            made = time.monotonic()
+            loss = self.backend.fit(phase, optimiser, arrays, rng)
             if last_epoch:
                 phase.after()
             held_out = self.backend.evaluate(phase, validation)
@@ -156,6 +167,7 @@ class _Training:
                 ebops=self.backend.ebops(phase),
                 beta=price.beta,
                 merit=merit if self.aim.merit is not None else None,
+                input_seconds=made - started,
                 seconds=time.monotonic() - start,
             )
             self._advance(finished, price, merit)
@@ -180,6 +192,9 @@ class _Training:
         return controlled(before, self.progress.epochs[-1].ebops, target)
 
     def _merit(self, validation_loss: float) -> float:
+        """What chooses between epochs: the later one, the merit that is aimed at, or the validation loss."""
+        if self.recipe.training.choice is Choice.LAST:
+            return float(len(self.progress.epochs))
         return -validation_loss if self.aim.merit is None else self.aim.merit(self.network)
 
     def _advance(self, epoch: Epoch, price: Price, merit: float | None) -> None:
@@ -241,10 +256,10 @@ class _Training:
         )
 
 
-def _key(recipe: Recipe, background: TrainingSet, aim: Aim) -> str:
-    """What decides a training."""
+def _key(recipe: Recipe, background: TrainingSet, aim: Aim, twin: str) -> str:
+    """What decides a training; `twin` is the digest of what it imitates."""
     target = None if aim.target is None else aim.target.lut
-    digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label)).encode())
+    digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label, twin)).encode())
     for array in (background.words, background.weights):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -32,6 +32,8 @@ class Epoch(Value):
     beta: float
     merit: float | None = None
     """What the training is after, higher is better; None where nothing measured it."""
+    input_seconds: float = 0.0
+    """What of `seconds` went into making the arrays of the epoch: augmentation, normalisation, order."""
     seconds: float
 
     def __str__(self) -> str:

@@ -26,6 +26,7 @@ from trigforge.models.metrics import Comparison
 from trigforge.models.settings import Data
 from trigforge.models.trained import load_trained
 from trigforge.notation import with_error
+from trigforge.plots.style import title_of
 from trigforge.training import Front, Monitor, program_of, project_of_folder
 
 RECIPE = """
@@ -99,7 +100,7 @@ def test_the_spread_of_an_ensemble_is_that_of_its_seeds(trained: tuple[Path, dic
     comparison = Comparison.load(folder / "comparison.json")
     table = spread_table(comparison)
     first, second = (comparison.row(name).rocs["a_to_4l"].auc.value for name in ("firmware", "seed 2"))
-    assert table.rows[0][:2] == ("A → 4ℓ", "2 seeds: mean ± spread")
+    assert table.rows[0][:2] == (title_of("a_to_4l"), "2 seeds: mean ± spread")
     assert table.rows[0][2] == with_error((first + second) / 2, abs(first - second) / np.sqrt(2))
     both = Events(toy_events(50), {})
     assert member_scores(other, folder.parent, both, other.contract.encode(toy_events(50))) == {}

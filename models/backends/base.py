@@ -15,6 +15,7 @@ from trigforge.models.price import Price
 
 if TYPE_CHECKING:
     from trigforge.models.recipe import Recipe
+    from trigforge.models.trained import TrainedModel
 
 Weights = list[np.ndarray[Any, Any]]
 Arrays = Sequence[npt.NDArray[np.float32]]
@@ -81,8 +82,8 @@ class Backend(ABC):
         """Whether training pays for bits."""
 
     @abstractmethod
-    def design(self, background: TrainingSet) -> Design:
-        """The recipe's network, everything random in it fixed by the recipe's seed."""
+    def design(self, background: TrainingSet, twin: TrainedModel | None) -> Design:
+        """The recipe's network, everything random in it fixed by the recipe's seed; it may imitate its `twin`."""
 
     @abstractmethod
     def network(self, firmware: Any) -> Network:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from trigforge.models.backends.base import Arrays, Backend, FloatArray, Network,
 from trigforge.models.price import Price
 from trigforge.models.settings import Quantisation
 from trigforge.value import Value, write_atomic
+
+if TYPE_CHECKING:
+    from trigforge.models.trained import TrainedModel
 
 WEIGHTS_FILE: Final = "brevitas.npz"
 PACKAGES: Final = ("torch", "brevitas", "onnx", "onnxscript", "qonnx")
@@ -128,7 +131,7 @@ class BrevitasBackend(Backend):
         """No bit is paid for: widths are fixed."""
         return False
 
-    def design(self, background: TrainingSet) -> Design:
+    def design(self, background: TrainingSet, twin: TrainedModel | None) -> Design:  # noqa: ARG002
         """The architecture's network as a Brevitas module; PyTorch's own generator stays as it was."""
         recipe = self.recipe
         assert isinstance(recipe.architecture, DenseArchitecture)

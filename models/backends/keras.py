@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Final, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,14 @@ from trigforge.errors import InputError
 from trigforge.models.architectures import Design, Phase, TrainingSet
 from trigforge.models.architectures.losses import add_loss, distance_correlation
 from trigforge.models.backends.base import Arrays, Backend, FloatArray, Network, Weights
+from trigforge.models.imitation import imitation
 from trigforge.models.layers import make_layers
 from trigforge.models.price import Price, ebops_of, set_beta
 from trigforge.models.pruning import advance, release
 from trigforge.models.settings import Arithmetic, Decorrelation
+
+if TYPE_CHECKING:
+    from trigforge.models.trained import TrainedModel
 
 PREDICTED: Final = 16384
 EVALUATED: Final = 4096
@@ -93,12 +97,16 @@ class KerasBackend(Backend):
         """Every Keras model has a price of bits, if only of none."""
         return True
 
-    def design(self, background: TrainingSet) -> Design:
-        """The architecture's Keras models, decorrelated if that is asked for."""
+    def design(self, background: TrainingSet, twin: TrainedModel | None) -> Design:
+        """The architecture's Keras models, imitating or decorrelated if that is asked for."""
         recipe = self.recipe
         _make_deterministic(recipe.training.seed)
         layers = make_layers(recipe.quantisation, recipe.pruning)
         design = recipe.architecture.design(layers, background, recipe.training.seed)
+        if recipe.training.imitate:
+            if twin is None:
+                raise InputError(f"recipe {recipe.name} imitates its floating-point twin, which must be trained first")
+            design = imitation(design, twin, background)
         if not recipe.decorrelation.against:
             return design
         if all(phase.score is None for phase in design.phases):

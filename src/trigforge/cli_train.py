@@ -15,6 +15,7 @@ from trigforge.ui import Reporter
 
 if TYPE_CHECKING:
     from trigforge.models.metrics import Comparison
+    from trigforge.models.trained import TrainingRecord
 
 
 @click.command()
@@ -70,28 +71,31 @@ def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) ->
     reporter, samples = Reporter(), options["samples"]
     if options["no_float"] and options["post_training"]:
         raise InputError("--post-training quantises the floating-point twin, which --no-float leaves out; drop one")
+    if options["no_float"] and recipe.training.imitate:
+        raise InputError(f"recipe {recipe.name} imitates its floating-point twin, which --no-float leaves out; drop it")
     project = project_of(recipe, options["clock_ns"], options["latency_ns"])
     with reporter.stage("samples"):
         dataset = dataset_of(recipe.data, samples)
         background = dataset.background()
         signals = dataset.choosing(background.contract)
     reporter.line(f"samples    {len(background)} events of background, signals {', '.join(signals) or 'none'}")
-    with reporter.stage("train") as update:
-        trained = train_project(recipe, background, signals, project, folder, options["target_lut"], update)
-    record = trained.model.record
-    chosen, epochs = record.epochs[record.chosen], len(record.epochs)
-    reporter.line(f"train      {record.seconds:.0f} s, epoch {record.chosen + 1} of {epochs}: {chosen}")
+    twin = None
     if not options["no_float"]:
         with reporter.stage("float") as update:
             twin = train_float(recipe, background, signals, folder, update)
-        reporter.line(f"float      {twin.record.seconds:.0f} s: {twin.record.epochs[-1]}")
+        reporter.line(f"float      {_said(twin.record)}")
         for bits in options["post_training"]:
             reporter.line(f"quantised  {quantise_twin(twin, background, bits, project, folder)}")
+    with reporter.stage("train") as update:
+        trained = train_project(recipe, background, signals, project, folder, options["target_lut"], update, twin)
+    record = trained.model.record
+    reporter.line(f"train      {_said(record)}")
     for name, member in members_of(recipe, options["members"] or 1).items():
         with reporter.stage(name) as update:
             place = folder / ENSEMBLE / name
-            other = train_project(member, background, signals, project, place, options["target_lut"], update).model
-        reporter.line(f"{name:10} {other.record.seconds:.0f} s: {other.record.epochs[other.record.chosen]}")
+            twin = None if options["no_float"] else train_float(member, background, signals, place, update)
+            other = train_project(member, background, signals, project, place, options["target_lut"], update, twin)
+        reporter.line(f"{name:10} {_said(other.model.record)}")
     comparison = None if options["no_measure"] else _measure(reporter, folder, samples)
     if as_json:
         front = [point.model_dump() for point, _ in trained.front]
@@ -100,6 +104,12 @@ def _train(recipe: Any, folder: Path, as_json: bool, options: dict[str, Any]) ->
         print_json({**printed, "comparison": compared})
     else:
         reporter.line(f"{folder}, {len(trained.front)} models on the front, {folder / FRONT_FILE}")
+
+
+def _said(record: TrainingRecord) -> str:
+    """How long a training took, and the epoch that it chose."""
+    chosen = record.epochs[record.chosen]
+    return f"{record.seconds:.0f} s, epoch {record.chosen + 1} of {len(record.epochs)}: {chosen}"
 
 
 def _key_and_value(text: str) -> tuple[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final, final
 
@@ -197,7 +198,7 @@ class JetBoxes(Dataset):
 
     def choosing(self, contract: InputContract) -> dict[str, IntArray]:  # noqa: ARG002
         """Jets of the signal classes."""
-        return {name: boxes_words(self._chosen((name,), training=True)) for name in self.data.signals}
+        return {name: boxes_words(self._chosen(name.split("+"), training=True)) for name in self.data.signals}
 
     def measured(self) -> Events:
         """Jets of events that take no part in the training, groups by event."""
@@ -207,7 +208,7 @@ class JetBoxes(Dataset):
             jets = ak.with_field(jets, jets.weight / ak.sum(jets.weight), "weight")
             return ak.with_field(jets, jets.event, "interaction")
 
-        signals = {name: prepared((name,)) for name in self.data.signals}
+        signals = {name: prepared(name.split("+")) for name in self.data.signals}
         return Events(prepared(self.data.background), signals, _box_words, _jet_quantities, _jet_variables)
 
     def training_words(self, contract: InputContract, events: int) -> IntArray:  # noqa: ARG002
@@ -228,7 +229,7 @@ class JetBoxes(Dataset):
             for classes, training in (
                 (self.data.background, True),
                 (self.data.background, False),
-                (self.data.signals, False),
+                ([name for signal in self.data.signals for name in signal.split("+")], False),
             )
         ]
         background, signals = ", ".join(self.data.background), ", ".join(self.data.signals)
@@ -238,20 +239,24 @@ class JetBoxes(Dataset):
         )
 
     def _chosen(self, classes: Sequence[str], *, training: bool) -> ak.Array:
+        jets, known = self._jets
+        if unknown := [name for name in classes if name not in known]:
+            raise InputError(
+                f"data must name classes of the jets in {self.folder} ({', '.join(known)}), not {', '.join(unknown)}"
+            )
+        labels, events = ak.to_numpy(jets.label), ak.to_numpy(jets.event)
+        asked = np.isin(labels, [known.index(name) for name in classes])
+        return jets[asked & ((events % 5 < TRAINING_FIFTHS) == training)]
+
+    @cached_property
+    def _jets(self) -> tuple[ak.Array, tuple[str, ...]]:
+        """All jets of the folder, and the names of their classes."""
         parts = sorted(self.folder.glob(PARTS))
         if not parts:
             raise InputError(
                 f"{self.folder} must hold labelled jets ({PARTS}), but has none; 'trigforge generate' makes them"
             )
-        known = read_notes(parts[0])[0]
-        if unknown := [name for name in classes if name not in known]:
-            raise InputError(
-                f"data must name classes of the jets in {self.folder} ({', '.join(known)}), not {', '.join(unknown)}"
-            )
-        jets = ak.concatenate([read_jets(part) for part in parts])
-        labels, events = ak.to_numpy(jets.label), ak.to_numpy(jets.event)
-        asked = np.isin(labels, [known.index(name) for name in classes])
-        return jets[asked & ((events % 5 < TRAINING_FIFTHS) == training)]
+        return ak.concatenate([read_jets(part) for part in parts]), read_notes(parts[0])[0]
 
 
 _DATASETS: Final[Mapping[Kind, tuple[type[Dataset], Path, str]]] = {

@@ -10,8 +10,9 @@ import numpy as np
 from trigforge.comparing import Events
 from trigforge.datasets import dataset_of
 from trigforge.ensembles import member_scores
-from trigforge.errors import InputError
+from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.emulator import compile_emulator
+from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
 from trigforge.models.backends import KerasNetwork, load_keras
 from trigforge.models.metrics import Comparison, ScoreArrays, ScoreKind, grow_forest
@@ -23,6 +24,8 @@ from trigforge.training import FLOAT_FOLDER, POST_TRAINING, TEACHER_FILE, progra
 
 COMPARISON_FILE: Final = "comparison.json"
 SUBJECT: Final = "firmware"
+SINGLE_PRECISION: Final = 24
+"""Bits of a score that Keras computes exactly."""
 LATENT: Final = ("latent_mean", "latent")
 """Names of the layers whose squared length is the score of the latent code alone."""
 
@@ -37,11 +40,13 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
         return None
     dataset = dataset_of(data_of(trained), samples)
     events, contract = dataset.measured(), trained.contract
-    emulator = compile_emulator(program_of(trained.network, contract, project_of_folder(folder)), folder)
+    program = program_of(trained.network, contract, project_of_folder(folder))
+    emulator = compile_emulator(program, folder)
     scores = {
         SUBJECT: events.score_words(ScoreKind.FIRMWARE, contract, lambda words: emulator(words)[:, 0]),
         "trainer": events.score_words(ScoreKind.QUANTISED, contract, lambda words: trained(words)[:, 0]),
     }
+    _require_exact(program, scores[SUBJECT], scores["trainer"], folder)
     if (folder / FLOAT_FOLDER / KerasNetwork.file).is_file():
         twin = load_trained(folder / FLOAT_FOLDER)
         scores["float network"] = events.score_words(ScoreKind.FLOAT, twin.contract, lambda words: twin(words)[:, 0])
@@ -51,13 +56,27 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
     for quantised in sorted(folder.glob(f"{POST_TRAINING}*")):
         name = f"{quantised.name.removeprefix(POST_TRAINING)} bits after training"
         scores[name] = _post_training(quantised, events)
-    latent = _latent(trained, events)
-    if latent is not None:
-        scores["latent code"] = latent
+    scores |= latent_score(trained, events)
     training = dataset.training_words(contract, FOREST_EVENTS)
     scores |= member_scores(trained, folder, events, training)
     forest = grow_forest(contract, training)
     return dataset.compare(scores, SUBJECT, events, forest)
+
+
+def _require_exact(program: IntegerProgram, firmware: ScoreArrays, trainer: ScoreArrays, folder: Path) -> None:
+    """Raise `ExactnessError` if a score that single precision holds differs from the trainer's on any event."""
+    if program.outputs[0].width > SINGLE_PRECISION:
+        return
+    pairs = [(firmware.background, trainer.background)]
+    pairs += [(firmware.signals[name], trainer.signals[name]) for name in firmware.signals]
+    differ = [program.outputs[0].to_float(own.astype(np.int64)) != theirs for own, theirs in pairs]
+    wrong = sum(np.count_nonzero(found) for found in differ)
+    if wrong:
+        events = sum(len(found) for found in differ)
+        raise ExactnessError(
+            f"the firmware's score of {folder} must be the trainer's on every event, but {wrong} of {events} differ; "
+            f"'trigforge convert {folder} --explain' names the first layer"
+        )
 
 
 def data_of(trained: TrainedModel) -> Data:
@@ -85,20 +104,20 @@ def _post_training(folder: Path, events: Events) -> ScoreArrays:
     return events.score_words(ScoreKind.QUANTISED, twin.contract, lambda words: emulator(words)[:, 0])
 
 
-def _latent(trained: TrainedModel, events: Events) -> ScoreArrays | None:
-    """The squared length of the latent code, where the score is something else."""
+def latent_score(trained: TrainedModel, events: Events) -> dict[str, ScoreArrays]:
+    """The squared length of the latent code as a row, where the score is something else."""
     if not isinstance(trained.network, KerasNetwork):
-        return None
+        return {}
     import keras
 
     layers = {layer.name: layer for layer in trained.keras.layers}
     found = next((layers[name] for name in LATENT if name in layers), None)
     if found is None or "score_difference" not in layers:
-        return None
+        return {}
     code = TrainedModel(KerasNetwork(keras.Model(trained.keras.input, found.output)), trained.contract, trained.record)
 
     def length(words: IntArray) -> Scores:
         squares: Scores = np.square(code(words)).sum(axis=1)
         return squares
 
-    return events.score_words(ScoreKind.LATENT, trained.contract, length)
+    return {"latent code": events.score_words(ScoreKind.LATENT, trained.contract, length)}

@@ -39,6 +39,8 @@ from trigforge.verification import FRAMEWORK_FILE
 
 YOSYS_PER_ALKAID: Final = 1.45
 """Yosys's LUTs for one of alkaid's: 1.33 to 1.48 for the reference projects (docs/synthesis.md)."""
+LEAST_YOSYS_PER_ALKAID: Final = 1.2
+"""Less than for any project: where this is too many, mapping need not be tried."""
 MERIT_FPR: Final = 1e-3
 MERIT_EVENTS: Final = 10
 """The merit is taken at this background efficiency, but where at least so many held-out events pass."""
@@ -95,7 +97,9 @@ def chooser(recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntAr
 
     None, and the validation loss, without signals, for a network that makes no score and where the last epoch is asked.
     """
-    if not signals or not recipe.architecture.scores or recipe.training.choice is Choice.LAST:
+    if recipe.training.choice is Choice.LAST:
+        return None, "later epoch"
+    if not signals or not recipe.architecture.scores:
         return None, "validation loss"
     held_out = background[int(len(background) * (1 - recipe.training.validation)) :]
     monitor = Monitor(background.contract, held_out.words, held_out.weights, signals)
@@ -110,11 +114,12 @@ def train_project(
     out: Path,
     lut: int | None,
     report: Report,
+    twin: TrainedModel | None = None,
 ) -> Trained:
     """Train into `out`: model, contract, record, front, `project.toml`; an interrupted call goes on there."""
     merit, label = chooser(recipe, background, signals)
     target = None if lut is None else _target(lut, background.contract, project)
-    trained = train(recipe, background, report, Aim(merit, label, target), out)
+    trained = train(recipe, background, report, Aim(merit, label, target), out, twin=twin)
     _save_front(trained, label, out)
     saved = replace(trained, model=trained.model.save(out))
     if isinstance(trained.model.network, BrevitasNetwork):
@@ -130,10 +135,15 @@ def train_float(
     recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray], out: Path, report: Report
 ) -> TrainedModel:
     """Train the recipe's network in floating point, its epoch chosen likewise, into a folder of `out`."""
-    quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
-    twin = recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning()})
     aim = Aim(*chooser(recipe, background, signals))
-    return train(twin, background, report, aim, out / FLOAT_FOLDER).model.save(out / FLOAT_FOLDER)
+    return train(float_twin(recipe), background, report, aim, out / FLOAT_FOLDER).model.save(out / FLOAT_FOLDER)
+
+
+def float_twin(recipe: Recipe) -> Recipe:
+    """The recipe in floating point, nothing pruned."""
+    quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
+    training = recipe.training.model_copy(update={"imitate": False})
+    return recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning(), "training": training})
 
 
 def quantise_twin(twin: TrainedModel, background: TrainingSet, bits: int, project: Project, out: Path) -> Path:
@@ -197,6 +207,8 @@ def _target(lut: int, contract: InputContract, project: Project) -> LutTarget:
 
     def fits(network: Network) -> bool:
         program = program_of(network, contract, project)
+        if LEAST_YOSYS_PER_ALKAID * Operations.of(engine_program(program)).cost > lut:
+            return False
         try:
             choose_pipeline(program, project.targets)
         except InputError:
