@@ -119,7 +119,7 @@ class _Training:
         self.log = None if folder is None else TrainingLog(folder)
         total = sum(phase.share for phase in self.phases)
         self.epochs = [max(1, round(recipe.training.epochs * phase.share / total)) for phase in self.phases]
-        self.key = _key(recipe, background, aim, "" if twin is None else twin.record.model_digest)
+        self.key = _key(recipe, background, aim, twin.network if twin and recipe.training.imitate else None)
         self.progress = Progress()
 
     def run(self, replace: bool) -> Trained:
@@ -256,11 +256,11 @@ class _Training:
         )
 
 
-def _key(recipe: Recipe, background: TrainingSet, aim: Aim, twin: str) -> str:
-    """What decides a training; `twin` is the digest of what it imitates."""
+def _key(recipe: Recipe, background: TrainingSet, aim: Aim, twin: Network | None) -> str:
+    """What decides a training; `twin` is what it imitates. Not the twin's file: it holds the time when it was written."""
     target = None if aim.target is None else aim.target.lut
-    digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label, twin)).encode())
-    for array in (background.words, background.weights):
+    digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label)).encode())
+    for array in (background.words, background.weights, *(() if twin is None else twin.weights)):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

@@ -161,10 +161,11 @@ def _clear(folder: Path) -> None:
     from trigforge.ensembles import ENSEMBLE
     from trigforge.models.checkpoint import CHECKPOINT_FILE
     from trigforge.models.log import LOG_FILE, TENSORBOARD
+    from trigforge.verification import FRAMEWORK_FILE
 
     shutil.rmtree(folder / ENSEMBLE, ignore_errors=True)
     for place in (folder, folder / "float"):
-        for name in (CHECKPOINT_FILE, LOG_FILE):
+        for name in (CHECKPOINT_FILE, LOG_FILE, FRAMEWORK_FILE):
             (place / name).unlink(missing_ok=True)
         for name in (TENSORBOARD, "front"):
             shutil.rmtree(place / name, ignore_errors=True)
