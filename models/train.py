@@ -257,7 +257,7 @@ class _Training:
 
 
 def _key(recipe: Recipe, background: TrainingSet, aim: Aim, twin: Network | None) -> str:
-    """What decides a training; `twin` is what it imitates. Not the twin's file: it holds the time when it was written."""
+    """What decides a training; `twin` is what it imitates, not its file, which holds when it was written."""
     target = None if aim.target is None else aim.target.lut
     digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label)).encode())
     for array in (background.words, background.weights, *(() if twin is None else twin.weights)):
