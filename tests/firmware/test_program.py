@@ -71,7 +71,9 @@ def test_wrong_words_are_refused(words: np.ndarray, message: str) -> None:
         random_program(1)(words)
 
 
-@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"[]", mtime=0), gzip.compress(b'{"format": "x"}')])
+@pytest.mark.parametrize(
+    "content", [b"", b"not gzip", gzip.compress(b"[]", mtime=0), gzip.compress(b'{"format": "x"}')]
+)
 def test_a_file_that_is_no_program_is_refused(tmp_path, content: bytes) -> None:
     path = tmp_path / "p.json.gz"
     path.write_bytes(content)
