@@ -72,7 +72,7 @@ def test_wrong_words_are_refused(words: np.ndarray, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not gzip", gzip.compress(b"[]", mtime=0), gzip.compress(b'{"format": "x"}')]
+    "content", [b"", b"not gzip", gzip.compress(b"[]", mtime=0), gzip.compress(b'{"format": "x"}', mtime=0)]
 )
 def test_a_file_that_is_no_program_is_refused(tmp_path, content: bytes) -> None:
     path = tmp_path / "p.json.gz"
