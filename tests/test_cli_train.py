@@ -135,7 +135,7 @@ def test_a_finished_training_is_kept_and_another_is_refused(trained: tuple[Path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nothing",), "recipe must be a TOML or Python file or one of compression_l1, conv_l1, "),
+        (("nothing",), "recipe must be a TOML or Python file or one of calo_student, compression_l1, "),
         (("vae_l1", "--no-float", "--post-training", "8"), "--post-training quantises the floating-point twin, which"),
         (("vae_l1", "--set", "latent"), "--set must be KEY=VALUE, such as architecture.latent=4, not 'latent'"),
         (("vae_l1", "--set", "architecture.hiden=4"), "recipe vae_l1, architecture: unknown key 'hiden'; known keys"),
