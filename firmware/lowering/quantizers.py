@@ -15,8 +15,8 @@ from trigforge.fixed import FixedType, Overflow, Rounding
 def fixed_point_quantizer(node: Any, inputs: list[Symbols]) -> Outcome:
     """Every element cast to its own keep-negative, width and integer bits; no bits make it the constant 0.
 
-    The layer gives what its array's type holds of that: hls4ml narrows it to what later layers use, and joins to it the
-    one type of a quantiser behind it.
+    An output of the graph, and a quantiser that took on the one type of a quantiser behind it, give what their array's
+    type holds of that.
     """
     (values,) = inputs
     try:
@@ -34,4 +34,6 @@ def fixed_point_quantizer(node: Any, inputs: list[Symbols]) -> Outcome:
         widths.append(examine(node.name, "quantiser", value, kind))
     worst = max(widths, key=lambda w: SEVERITY[w.loss], default=None)
     quantised = array_of(np.array(results, dtype=object).reshape(values.shape), values)
-    return Outcome(cast(quantised, result_type(node), label(node)), () if worst is None else (worst,), final=True)
+    if set(node.outputs) & set(node.model.outputs) or node.attributes.get("_result_t_propagated", False):
+        quantised = cast(quantised, result_type(node), label(node))
+    return Outcome(quantised, () if worst is None else (worst,), final=True)
