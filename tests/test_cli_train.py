@@ -27,6 +27,7 @@ from trigforge.models.settings import Data
 from trigforge.models.trained import load_trained
 from trigforge.notation import with_error
 from trigforge.plots.style import title_of
+from trigforge.sim.collisions.frozen import FROZEN
 from trigforge.training import Front, Monitor, program_of, project_of_folder
 
 RECIPE = """
@@ -39,7 +40,7 @@ latent = 2
 kl_weight = 0.05
 [training]
 epochs = 2
-batch = 8192
+batch = 1024
 learning_rate = 1e-2
 [quantisation]
 weight_bits = 4
@@ -53,10 +54,22 @@ def trigforge(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the frozen samples 30 000 crossings of zero bias, the enhanced ones and two signals."""
+    folder = tmp_path_factory.mktemp("samples")
+    for name in ("enhanced_bias", "a_to_4l", "h_to_tautau"):
+        (folder / name).symlink_to(FROZEN / name)
+    (folder / "zero_bias").mkdir()
+    for file in ("sample.json", "part-00000.parquet"):
+        (folder / "zero_bias" / file).symlink_to(FROZEN / "zero_bias" / file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
     folder = tmp_path_factory.mktemp("train")
     (folder / "tiny.toml").write_text(RECIPE)
-    asked = ("--post-training", "8", "--ensemble", "2", "--json")
+    asked = ("--samples", str(samples), "--post-training", "8", "--ensemble", "2", "--json")
     made = trigforge("train", str(folder / "tiny.toml"), "--out", str(folder / "tiny"), *asked)
     assert made.returncode == 0, made.stderr
     printed: dict[str, object] = json.loads(made.stdout)
@@ -70,7 +83,7 @@ def test_a_trained_folder_is_a_project_with_its_front_and_its_twins(trained: tup
     assert len(model.record.epochs) == 2
     assert printed["training"] == model.record.model_dump(mode="json")
     front = Front.load(folder / "front.json")
-    assert front.merit.startswith("efficiency at 0.001, mean of a_to_4l, h_to_tautau")
+    assert front.merit.startswith("efficiency at 0.00333333, mean of a_to_4l, h_to_tautau")
     assert {point.epoch for point in front.points} <= {0, 1}
     for point in front.points:
         assert load_trained(folder / "front" / f"{point.epoch:04d}").record.chosen == point.epoch
@@ -117,14 +130,16 @@ def test_the_quantised_twin_keeps_its_types_through_toml(trained: tuple[Path, di
     assert spearmanr(floats, fixed).statistic > 0.95
 
 
-def test_a_finished_training_is_kept_and_another_is_refused(trained: tuple[Path, dict[str, object]]) -> None:
+def test_a_finished_training_is_kept_and_another_is_refused(
+    trained: tuple[Path, dict[str, object]], samples: Path
+) -> None:
     folder, _ = trained
     recipe = str(folder.parent / "tiny.toml")
-    before = (folder / "log.csv").read_text()
-    again = trigforge("train", recipe, "--out", str(folder), "--no-float", "--no-measure")
+    before, asked = (folder / "log.csv").read_text(), ("--samples", str(samples), "--no-float", "--no-measure")
+    again = trigforge("train", recipe, "--out", str(folder), *asked)
     assert again.returncode == 0, again.stderr
     assert (folder / "log.csv").read_text() == before
-    other = trigforge("train", recipe, "--out", str(folder), "--epochs", "3", "--no-float", "--no-measure")
+    other = trigforge("train", recipe, "--out", str(folder), "--epochs", "3", *asked)
     assert other.returncode == 2
     assert (
         "checkpoint.npz must be of this recipe, sample and options, but it is of others; take another --out"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,35 @@ from trigforge.models.price import MARGIN, Price, controlled, scheduled
 from trigforge.models.recipe import Recipe, changed, find_recipe
 from trigforge.models.settings import Arithmetic, Decorrelation, Pruning, Quantisation, Training
 from trigforge.models.train import Aim, LutTarget, train
-from trigforge.models.trained import load_trained
+from trigforge.models.trained import TrainedModel, load_trained
 
 TRAINING = Training(epochs=3, batch=256)
 RECIPE = Recipe(
     name="t", architecture=Vae(hidden=(4,), latent=2), training=TRAINING, quantisation=Quantisation(weight_bits=4)
 )
+FLOAT = Quantisation(arithmetic=Arithmetic.FLOAT)
 EVENTS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A training in its folder, and what it said."""
+
+    folder: Path
+    model: TrainedModel
+    said: list[str]
 
 
 class KilledError(Exception):
     """What a report raises in place of a kill."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """`RECIPE` trained into a folder."""
+    folder, said = tmp_path_factory.mktemp("finished"), []  # type: Path, list[str]
+    made = train(RECIPE, toy_background(EVENTS), lambda fraction, text: said.append(text), folder=folder)
+    return Finished(folder, made.model, said)
 
 
 def test_rare_words_count_as_much_as_common_ones() -> None:
@@ -56,13 +76,12 @@ def test_too_few_events_are_refused() -> None:
         train(RECIPE, toy_background(100))
 
 
-def test_training_repeats_and_survives_saving(tmp_path: Path) -> None:
-    background, said = toy_background(EVENTS), []  # type: Any, list[str]
-    first = train(RECIPE, background, lambda fraction, text: said.append(text)).model
+def test_training_repeats_and_survives_saving(finished: Finished, tmp_path: Path) -> None:
+    background, first = toy_background(EVENTS), finished.model
     second = train(RECIPE, background).model
     assert [e.loss for e in first.record.epochs] == [e.loss for e in second.record.epochs]
     assert [e.epoch for e in first.record.epochs] == [1, 2, 3]
-    assert said[-1].startswith("vae 3: loss ")
+    assert finished.said[-1].startswith("vae 3: loss ")
     first.save(tmp_path)
     loaded = load_trained(tmp_path)
     assert_array_equal(loaded(background.words), first(background.words))
@@ -105,9 +124,9 @@ def test_a_killed_training_goes_on_to_the_same_end(
     assert_array_equal(finished.model(background.words), whole.model(background.words))
 
 
-def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_training_is_refused(finished: Finished, tmp_path: Path) -> None:
     background = toy_background(EVENTS)
-    train(RECIPE, background, folder=tmp_path)
+    shutil.copy(finished.folder / "checkpoint.npz", tmp_path)
     other = RECIPE.model_copy(update={"training": TRAINING.model_copy(update={"seed": 2})})
     with pytest.raises(InputError, match=r"checkpoint\.npz must be of this recipe, sample and options, but it is of"):
         train(other, background, folder=tmp_path)
@@ -118,12 +137,11 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         train(RECIPE, background, folder=tmp_path)
 
 
-def test_every_epoch_is_logged_once(tmp_path: Path) -> None:
-    record = train(RECIPE, toy_background(EVENTS), folder=tmp_path).model.record
-    with (tmp_path / "log.csv").open() as file:
+def test_every_epoch_is_logged_once(finished: Finished) -> None:
+    with (finished.folder / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["loss"]) for row in rows] == [epoch.loss for epoch in record.epochs]
-    assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+    assert [float(row["loss"]) for row in rows] == [epoch.loss for epoch in finished.model.record.epochs]
+    assert list((finished.folder / "tensorboard").glob("events.out.tfevents.*"))
 
 
 def test_the_front_keeps_what_no_other_beats() -> None:
@@ -197,7 +215,7 @@ def test_neurons_keep_no_more_weights_than_asked() -> None:
 
 def test_a_score_is_decorrelated_of_a_quantity() -> None:
     background = toy_background(4000)
-    plain = RECIPE.model_copy(update={"training": TRAINING.model_copy(update={"epochs": 6})})
+    plain = RECIPE.model_copy(update={"training": TRAINING.model_copy(update={"epochs": 6}), "quantisation": FLOAT})
     asked = plain.model_copy(update={"decorrelation": Decorrelation(against="nPU", weight=100.0)})
     known = [
         abs(np.corrcoef(train(recipe, background).model(background.words)[:, 0], background.quantities["nPU"])[0, 1])
@@ -234,8 +252,7 @@ def test_a_quantised_network_starts_as_its_twin_and_imitates_it(tmp_path: Path) 
 
 
 def test_a_float_twin_has_no_bits() -> None:
-    quantisation = Quantisation(arithmetic=Arithmetic.FLOAT)
-    record = train(RECIPE.model_copy(update={"quantisation": quantisation}), toy_background(EVENTS)).model.record
+    record = train(RECIPE.model_copy(update={"quantisation": FLOAT}), toy_background(EVENTS)).model.record
     assert (record.ebops, record.framework.split()[0]) == (0, "Keras")
 
 
