@@ -145,7 +145,7 @@ def _relaxed(variable: Variable, operand: Interval) -> Iterator[tuple[int, int, 
             for at in _points(low, high, step):
                 yield 2 * at + step, -scale * unit, at * (at + step)
         case Image(_, curve, _, source_unit):
-            for weight, factor, limit in curve.lines(low // source_unit, high // source_unit):
+            for weight, factor, limit in curve.hull(low // source_unit, high // source_unit).lines:
                 yield weight, factor * source_unit, limit * source_unit
 
 

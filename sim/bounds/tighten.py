@@ -59,4 +59,4 @@ def _bends(rule: Clip | Image, low: int, high: int) -> bool:
     """Whether a rule is more than a line and its roundings between two mantissas of its source."""
     if isinstance(rule, Clip):
         return low < rule.bound // rule.source_unit < high
-    return rule.curve.within(low, high) is not None and rule.curve.thickness(low, high) > 1.0
+    return rule.curve.within(low, high) is not None and rule.curve.hull(low, high).thickness.max(initial=0.0) > 1.0

@@ -163,13 +163,13 @@ def test_a_hull_is_tight_and_holds_at_all_points(seed: int) -> None:
     values = curve.values[(low <= points) & (points <= high)]
     assert curve.within(low, high) == (inside[0], inside[-1])
     assert curve.image(low, high) == (values.min(), values.max())
-    lines = list(curve.lines(low, high))
-    assert all((a * inside + b * values <= c).all() for a, b, c in lines)
-    for side in curve.hull(low, high):
+    hull = curve.hull(low, high)
+    assert all((a * inside + b * values <= c).all() for a, b, c in hull.lines)
+    for side in (hull.lower, hull.upper):
         assert all(values[inside == x] == y for x, y in side)
         assert [side[0][0], side[-1][0]] == [inside[0], inside[-1]]
     cut = curve.cut(low, high, float(inside.mean()))
-    assert (cut is None) == (curve.thickness(low, high) == 0.0)
+    assert (cut is None) == (len(hull.bends) == 0)
     assert cut is None or inside[0] <= cut < inside[-1]
 
 
@@ -178,7 +178,7 @@ def test_a_saturation_is_parted_where_it_bends() -> None:
     curve = Curve(points, np.clip(points, 0, 63))
     assert [curve.cut(-100, 200, at) for at in (-90.0, 40.0, 150.0)] == [0, 63, 63]
     assert curve.cut(0, 63, 30.0) is None
-    assert set(curve.lines(-100, 0)) == {(0, 100, 0), (0, -100, 0)}
+    assert set(curve.hull(-100, 0).lines) == {(0, 100, 0), (0, -100, 0)}
 
 
 @pytest.mark.parametrize("seed", range(4))
