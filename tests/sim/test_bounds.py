@@ -226,9 +226,9 @@ def test_rows_that_contradict_each_other_are_proved_to() -> None:
 def test_a_limit_of_branches_leaves_a_question_open() -> None:
     program = layered(1)
     words = all_words(program)
+    network, values = prover_of(program).network, values_of(program, words)
     for node in range(len(program.circuit.nodes)):
-        problem = prover_of(program).network.about(node)
-        most = int(values_of(program, words)[node].max())
+        problem, most = network.about(node), int(values[node].max())
         answer = decide(problem, Region(most, None), {}, lambda point: False, Limits(branches=3))
         assert type(answer).__name__ == "Open"
 
