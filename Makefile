@@ -27,7 +27,7 @@ types: setup-dev
 	$(BIN)/mypy
 
 unit: setup-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 setup: $(STAMP)
 

@@ -39,6 +39,10 @@ class Layers(ABC):
         """
 
     @abstractmethod
+    def compact(self, width: int, name: str) -> Any:
+        """A dense layer whose outputs are quantised and saturate at -1 and 1."""
+
+    @abstractmethod
     def convolution(self, filters: int, size: tuple[int, int], name: str, *, relu: bool = False) -> Any:
         """A convolution over (rows, columns, channels) without padding."""
 
@@ -47,8 +51,8 @@ class Layers(ABC):
         """The product of `values`, of this type, with a kernel of powers of two and zeros, which is not trained."""
 
     @abstractmethod
-    def subtract(self, name: str) -> Any:
-        """The exact difference of two quantised tensors."""
+    def subtract(self, name: str, *, quantise: bool = False) -> Any:
+        """The exact difference of two quantised tensors, or of two that it has to `quantise`."""
 
     @abstractmethod
     def dot(self, name: str) -> Any:
@@ -78,6 +82,12 @@ class FloatLayers(Layers):
 
         return keras.layers.Dense(width, activation=_relu(relu), use_bias=bias, name=name)
 
+    def compact(self, width: int, name: str) -> Any:
+        """A dense layer in floating point with a hard tanh."""
+        import keras
+
+        return keras.layers.Dense(width, activation="hard_tanh", name=name)
+
     def convolution(self, filters: int, size: tuple[int, int], name: str, *, relu: bool = False) -> Any:
         """A convolution in floating point; it is not pruned."""
         import keras
@@ -91,7 +101,7 @@ class FloatLayers(Layers):
         layer = keras.layers.Dense(kernel.shape[1], use_bias=False, trainable=False, name=name)
         return _with_kernel(layer, kernel, values)
 
-    def subtract(self, name: str) -> Any:
+    def subtract(self, name: str, *, quantise: bool = False) -> Any:  # noqa: ARG002
         """A difference in floating point."""
         import keras
 
@@ -111,6 +121,10 @@ class _Hgq(Layers):
     def _quantisers(self, *, bias: bool, output: bool) -> dict[str, Any]:
         """HGQ2's arguments for the quantisers of a layer with a kernel."""
 
+    @abstractmethod
+    def _lane(self, integer: int | None = None) -> Any:
+        """HGQ2's quantiser of an activation; default: the integer bits of the scope."""
+
     def dense(
         self, width: int, name: str, *, relu: bool = False, output: bool = False, bias: bool = True, kept: int = 0
     ) -> Any:
@@ -119,6 +133,13 @@ class _Hgq(Layers):
 
         quantisers = self._quantisers(bias=bias, output=output)
         return QDense(width, _relu(relu), bias, name=name, **self._kernel(kept), **quantisers)
+
+    def compact(self, width: int, name: str) -> Any:
+        """A dense layer of HGQ2 whose outputs have no integer bits at first."""
+        from hgq.layers import QDense
+
+        quantisers = self._quantisers(bias=True, output=True) | {"oq_conf": self._lane(integer=0)}
+        return QDense(width, name=name, **self._kernel(), **quantisers)
 
     def convolution(self, filters: int, size: tuple[int, int], name: str, *, relu: bool = False) -> Any:
         """A convolution of HGQ2."""
@@ -149,11 +170,12 @@ class _Hgq(Layers):
         )
         return _with_kernel(layer, kernel, values)
 
-    def subtract(self, name: str) -> Any:
-        """A difference of what is quantised already."""
+    def subtract(self, name: str, *, quantise: bool = False) -> Any:
+        """A difference of what is quantised already, or here."""
         from hgq.layers import QSubtract
 
-        return QSubtract(enable_iq=False, name=name)
+        operands = {"enable_iq": True, "iq_confs": self._lane()} if quantise else {"enable_iq": False}
+        return QSubtract(name=name, **operands)
 
     def dot(self, name: str) -> Any:
         """A scalar product of what is quantised already."""
@@ -173,12 +195,7 @@ class LearntLayers(_Hgq):
 
         q = self.quantisation
         weights = {"b0": q.weight_bits, "i0": q.weight_integer, "overflow_mode": "SAT_SYM", "round_mode": "RND"}
-        lanes = {
-            "i0": q.activation_integer if activation_integer is None else activation_integer,
-            "f0": q.activation_fraction,
-            "overflow_mode": "SAT",
-            "round_mode": q.activation_rounding.value,
-        }
+        lanes = self._lanes(activation_integer)
         with ExitStack() as scopes:
             scopes.enter_context(QuantizerConfigScope(place="all", default_q_type="kbi", **weights))
             scopes.enter_context(QuantizerConfigScope(place="datalane", default_q_type="kif", **lanes))
@@ -187,6 +204,22 @@ class LearntLayers(_Hgq):
 
     def _quantisers(self, *, bias: bool, output: bool) -> dict[str, Any]:  # noqa: ARG002
         return {"enable_oq": True} if output else {}
+
+    def _lane(self, integer: int | None = None) -> Any:
+        from hgq.config import QuantizerConfig
+
+        if integer is None:
+            return QuantizerConfig("default", "datalane")
+        return QuantizerConfig("kif", "datalane", **self._lanes(integer))
+
+    def _lanes(self, integer: int | None) -> dict[str, Any]:
+        q = self.quantisation
+        return {
+            "i0": q.activation_integer if integer is None else integer,
+            "f0": q.activation_fraction,
+            "overflow_mode": "SAT",
+            "round_mode": q.activation_rounding.value,
+        }
 
 
 @final
@@ -210,12 +243,17 @@ class FixedLayers(_Hgq):
     def _quantisers(self, *, bias: bool, output: bool) -> dict[str, Any]:
         from qkeras import quantized_bits
 
-        q = self.quantisation
+        q, lane = self.quantisation, self._lane()
         weight = quantized_bits(q.weight_bits - 1, q.weight_integer - 1, symmetric=1, alpha=1.0)
-        lane = quantized_bits(self._integer + q.activation_fraction, self._integer, alpha=1.0)
         chosen = {"kq_conf": weight, "iq_conf": lane, "enable_iq": True, "enable_ebops": True, "beta0": 0.0}
         chosen |= {"bq_conf": weight} if bias else {}
         return chosen | ({"enable_oq": True, "oq_conf": lane} if output else {})
+
+    def _lane(self, integer: int | None = None) -> Any:
+        from qkeras import quantized_bits
+
+        integer = self._integer if integer is None else integer
+        return quantized_bits(integer + self.quantisation.activation_fraction, integer, alpha=1.0)
 
 
 _LAYERS: Final[Mapping[Arithmetic, type[Layers]]] = MappingProxyType(

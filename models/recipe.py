@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field, SerializeAsAny, ValidatorFunctionWrapHandler, field_validator
+from pydantic import Field, SerializeAsAny, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from trigforge.errors import InputError
 from trigforge.models.architectures import AnyArchitecture, Architecture
-from trigforge.models.settings import Decorrelation, Pruning, Quantisation, Training
+from trigforge.models.settings import Data, Decorrelation, Pruning, Quantisation, Training
 from trigforge.value import Value
 
 PYTHON_NAME: Final = "RECIPE"
@@ -24,11 +25,17 @@ class Recipe(Value):
     name: str = Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
     title: str = ""
     """The network in a few words, for tables."""
+    data: Data = Data()
     architecture: SerializeAsAny[AnyArchitecture]
     training: Training = Training()
     quantisation: Quantisation = Quantisation()
     pruning: Pruning = Pruning()
     decorrelation: Decorrelation = Decorrelation()
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Recipe:
+        self.architecture.check(self.training, self.quantisation)
+        return self
 
     @field_validator("architecture", mode="wrap")
     @classmethod
@@ -50,6 +57,29 @@ def find_recipe(name: str) -> Recipe:
     if not path.is_file():
         raise InputError(f"recipe must be a TOML or Python file or one of {', '.join(shipped_recipes())}, not {name!r}")
     return _from_python(path) if path.suffix == ".py" else Recipe.load(path)
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values of keys such as `training.epochs`; `InputError` where it has or takes none."""
+    tree: dict[str, Any] = {}
+    for key, value in changes.items():
+        *steps, last = key.split(".")
+        branch = tree
+        for step in steps:
+            branch = branch.setdefault(step, {})
+        branch[last] = value
+    found: Recipe = _replaced(recipe, tree, f"recipe {recipe.name}")
+    return found
+
+
+def _replaced(node: Value, tree: Mapping[str, Any], where: str) -> Any:
+    held = {name: getattr(node, name) for name in type(node).model_fields}
+    for step, value in tree.items():
+        inner = held.get(step)
+        if isinstance(inner, Value) and isinstance(value, dict):
+            value = _replaced(inner, value, f"{where}, {step}")
+        held[step] = value
+    return type(node).parse(held, where=where)
 
 
 def _from_python(path: Path) -> Recipe:

@@ -80,6 +80,47 @@ class Decorrelation(Value):
     weight: float = Field(default=1.0, gt=0)
 
 
+class Kind(StrEnum):
+    """Events of which shape a network reads."""
+
+    LEVEL1 = "level1"
+    """57 words of the Level-1 objects of a crossing; background is zero bias."""
+    REGIONS = "regions"
+    """252 energies of the calorimeter regions of a crossing; background is zero bias."""
+    JET_BOXES = "jet_boxes"
+    """25 shares of a jet's pt in nested boxes; background are jets of some classes, signal those of others."""
+
+
+class Data(Value):
+    """What a recipe is trained on: background only.
+
+    `background` and `signals` are classes of labelled jets, several as one signal joined by `+`, and must not be given
+    for crossings, whose samples say what they are.
+    """
+
+    kind: Kind = Kind.LEVEL1
+    background: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _classes_belong_to_jets(self) -> Data:
+        jets = self.kind is Kind.JET_BOXES
+        if jets != bool(self.background) or jets != bool(self.signals):
+            raise ValueError("background and signals must name classes of jets for jet_boxes, and only there")
+        if both := set(self.background) & {name for signal in self.signals for name in signal.split("+")}:
+            raise ValueError(f"classes of jets must not be background and signal at once: {', '.join(sorted(both))}")
+        return self
+
+
+class Choice(StrEnum):
+    """Which epoch becomes the model."""
+
+    MERIT = "merit"
+    """That of highest merit, which signals judge."""
+    LAST = "last"
+    """The last one: no signal is looked at."""
+
+
 class Training(Value):
     """How long, how fast, on what share of the events; the seed fixes weights, order, augmentation and sampling."""
 
@@ -87,4 +128,7 @@ class Training(Value):
     batch: int = Field(default=2048, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
     validation: float = Field(default=0.1, gt=0, lt=0.5)
+    choice: Choice = Choice.MERIT
+    imitate: bool = False
+    """Whether the quantised network starts as its floating-point twin and learns the twin's output."""
     seed: int = Field(default=1, ge=0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,12 +23,13 @@ from trigforge.models.checkpoint import (
     save_checkpoint,
     values_of,
 )
+from trigforge.models.imitation import imitation
 from trigforge.models.layers import make_layers
 from trigforge.models.log import TrainingLog
 from trigforge.models.price import Price, controlled, ebops_of, scheduled, set_beta
 from trigforge.models.pruning import advance, release
 from trigforge.models.recipe import Recipe
-from trigforge.models.settings import Arithmetic
+from trigforge.models.settings import Arithmetic, Choice
 from trigforge.models.trained import Epoch, TrainedModel, TrainingRecord
 
 Report = Callable[[float, str], None]
@@ -45,7 +46,8 @@ class Aim:
     """What a training is after beyond its loss.
 
     `merit` judges the firmware model (a Keras model from values to output), higher is better, and chooses the epoch;
-    without it the last one is taken, and the front is of minus the validation loss. With a `target` the price of bits
+    without it the last one is taken, and the front is of minus the validation loss; where the recipe asks for the last
+    epoch, of the number of epochs. With a `target` the price of bits
     is controlled so that the firmware has about so many LUTs.
     """
 
@@ -72,6 +74,8 @@ class Trained:
     """A finished training: the chosen model, and the front of epochs with the firmware model's weights at each."""
 
     model: TrainedModel
+    teacher: Any
+    """A Keras model from values to the score that the model learnt, or None."""
     front: tuple[tuple[FrontPoint, Weights], ...]
 
     def at(self, index: int) -> TrainedModel:
@@ -89,13 +93,14 @@ def train(
     aim: Aim | None = None,
     folder: Path | None = None,
     *,
+    twin: TrainedModel | None = None,
     replace: bool = False,
 ) -> Trained:
     """Train the recipe's network on background events.
 
     The last `training.validation` of the events are held out. The seed fixes initial weights, order and sampling. With
     a `folder`, every epoch is logged there and the training goes on from the last finished one; what lies there of
-    another training is refused, or may be replaced.
+    another training is refused, or may be replaced. A recipe that imitates needs its floating-point `twin`.
     """
     if len(background) < EVENTS_A_WORD * background.contract.words:
         least = EVENTS_A_WORD * background.contract.words
@@ -103,14 +108,26 @@ def train(
     _make_deterministic(recipe.training.seed)
     layers = make_layers(recipe.quantisation, recipe.pruning)
     design = recipe.architecture.design(layers, background, recipe.training.seed)
-    return _Training(recipe, design, background, report or _silent, aim or Aim(), folder).run(replace)
+    if recipe.training.imitate:
+        if twin is None:
+            raise InputError(f"recipe {recipe.name} imitates its floating-point twin, which must be trained first")
+        design = imitation(design, twin, background)
+    digest = "" if twin is None else twin.record.model_digest
+    return _Training(recipe, design, background, report or _silent, aim or Aim(), folder, digest).run(replace)
 
 
 class _Training:
     """One training; its only state is `progress` and the variables of its models."""
 
     def __init__(
-        self, recipe: Recipe, design: Design, background: TrainingSet, report: Report, aim: Aim, folder: Path | None
+        self,
+        recipe: Recipe,
+        design: Design,
+        background: TrainingSet,
+        report: Report,
+        aim: Aim,
+        folder: Path | None,
+        twin: str,
     ) -> None:
         self.recipe, self.design, self.report, self.aim, self.folder = recipe, design, report, aim, folder
         cut = int(len(background) * (1 - recipe.training.validation))
@@ -121,7 +138,12 @@ class _Training:
         self.epochs = [max(1, round(recipe.training.epochs * phase.share / total)) for phase in design.phases]
         self.phases = [_decorrelated(phase, recipe, background) for phase in design.phases]
         self.variables = _unique(v for p in self.phases for v in (*p.model.variables, *design.firmware.variables))
-        self.key = _key(recipe, background, aim)
+        if recipe.decorrelation.against and all(phase.score is None for phase in design.phases):
+            raise InputError(
+                f"decorrelation must be of a network that trains a score, but that of {recipe.name} has none; "
+                "leave [decorrelation] out"
+            )
+        self.key = _key(recipe, background, aim, twin)
         self.progress = Progress()
 
     def run(self, replace: bool) -> Trained:
@@ -144,11 +166,8 @@ class _Training:
         return self._finish()
 
     def _compile(self, phase: Phase, epochs: int) -> Any:
-        import keras
-
         steps = -(-len(self.training) // self.recipe.training.batch) * epochs
-        schedule = keras.optimizers.schedules.CosineDecay(self.recipe.training.learning_rate, steps)
-        optimiser = keras.optimizers.Adam(schedule)
+        optimiser = phase.optimiser(self.recipe.training.learning_rate, steps)
         phase.model.compile(optimizer=optimiser)
         optimiser.build(phase.model.trainable_variables)
         return optimiser
@@ -161,10 +180,12 @@ class _Training:
             advance(phase.model, done)
             price = self._price(done)
             set_beta(phase.model, price.beta)
-            rng = np.random.default_rng([seed, index, self.progress.epoch])
+            started, rng = time.monotonic(), np.random.default_rng([seed, index, self.progress.epoch])
             inputs = phase.inputs(self.training, rng)
-            order = rng.permutation(len(inputs[0]))
-            losses = self._fit(phase.model, [x[order] for x in inputs], validation)
+            order, last_epoch = rng.permutation(len(inputs[0])), self.progress.epoch + 1 == self.epochs[index]
+            arrays = [x[order] for x in inputs]
+            made = time.monotonic()
+            losses = self._fit(phase, arrays, validation, last=last_epoch)
             merit = self._merit(losses[1]) if last else None
             finished = Epoch(
                 phase=phase.name,
@@ -174,6 +195,7 @@ class _Training:
                 ebops=ebops_of(phase.model),
                 beta=price.beta,
                 merit=merit if self.aim.merit is not None else None,
+                input_seconds=made - started,
                 seconds=time.monotonic() - start,
             )
             self._advance(finished, price, merit)
@@ -183,10 +205,12 @@ class _Training:
         if self.folder is not None:
             save_checkpoint(self.folder, self.key, self.progress, self.variables)
 
-    def _fit(self, model: Any, inputs: list[Any], validation: tuple[Any, ...]) -> tuple[float, float]:
+    def _fit(self, phase: Phase, inputs: list[Any], validation: tuple[Any, ...], *, last: bool) -> tuple[float, float]:
         batch = self.recipe.training.batch
-        history = model.fit(inputs, batch_size=batch, shuffle=False, verbose=0).history
-        held_out = model.evaluate(list(validation), batch_size=max(batch, 4096), verbose=0, return_dict=True)
+        history = phase.model.fit(_fed(inputs), batch_size=batch, shuffle=False, verbose=0).history
+        if last:
+            phase.after()
+        held_out = phase.model.evaluate(_fed(validation), batch_size=max(batch, 4096), verbose=0, return_dict=True)
         return float(history["loss"][-1]), float(held_out["loss"])
 
     def _price(self, done: float) -> Price:
@@ -200,6 +224,9 @@ class _Training:
         return controlled(before, self.progress.epochs[-1].ebops, target)
 
     def _merit(self, validation_loss: float) -> float:
+        """What chooses between epochs: the later one, the merit that is aimed at, or the validation loss."""
+        if self.recipe.training.choice is Choice.LAST:
+            return float(len(self.progress.epochs))
         return -validation_loss if self.aim.merit is None else self.aim.merit(self.design.firmware)
 
     def _advance(self, epoch: Epoch, price: Price, merit: float | None) -> None:
@@ -233,7 +260,7 @@ class _Training:
             chosen, weights = max(front, key=lambda item: item[0].merit)
             assign(firmware.variables, weights)
         record = self._record(chosen)
-        return Trained(TrainedModel(firmware, self.contract, record), tuple(front))
+        return Trained(TrainedModel(firmware, self.contract, record), self.design.teacher, tuple(front))
 
     def _affordable(self, front: list[tuple[FrontPoint, Weights]], target: LutTarget) -> tuple[FrontPoint, Weights]:
         """The point of highest merit that fits; `InputError` if none does."""
@@ -267,6 +294,11 @@ class _Training:
         )
 
 
+def _fed(inputs: Sequence[Any]) -> Any:
+    """Arrays as Keras takes them: one by itself, several as a list."""
+    return inputs[0] if len(inputs) == 1 else list(inputs)
+
+
 def _decorrelated(phase: Phase, recipe: Recipe, background: TrainingSet) -> Phase:
     """The phase with a penalty on the distance correlation of its score with a quantity of the background."""
     asked = recipe.decorrelation
@@ -292,7 +324,7 @@ def _decorrelated(phase: Phase, recipe: Recipe, background: TrainingSet) -> Phas
         return (*phase.inputs(events, rng), column.astype(np.float32)[:, None])
 
     model = keras.Model([*phase.model.inputs, quantity], trained)
-    return Phase(phase.name, model, inputs, phase.score, phase.share, phase.before)
+    return replace(phase, model=model, inputs=inputs)
 
 
 def _make_deterministic(seed: int) -> None:
@@ -306,10 +338,10 @@ def _make_deterministic(seed: int) -> None:
         tensorflow.config.experimental.enable_op_determinism()
 
 
-def _key(recipe: Recipe, background: TrainingSet, aim: Aim) -> str:
-    """What decides a training."""
+def _key(recipe: Recipe, background: TrainingSet, aim: Aim, twin: str) -> str:
+    """What decides a training; `twin` is the digest of what it imitates."""
     target = None if aim.target is None else aim.target.lut
-    digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label)).encode())
+    digest = hashlib.sha256(repr((recipe.digest, background.contract.digest, target, aim.label, twin)).encode())
     for array in (background.words, background.weights):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

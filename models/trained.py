@@ -21,7 +21,7 @@ RECORD_FILE = "training.json"
 
 
 class Epoch(Value):
-    """One epoch of a phase; losses without the price of bits."""
+    """One epoch of a phase; the validation loss is without the price of bits."""
 
     phase: str
     epoch: int
@@ -31,6 +31,8 @@ class Epoch(Value):
     beta: float
     merit: float | None = None
     """What the training is after, higher is better; None where nothing measured it."""
+    input_seconds: float = 0.0
+    """What of `seconds` went into making the arrays of the epoch: augmentation, normalisation, order."""
     seconds: float
 
     def __str__(self) -> str:

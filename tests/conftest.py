@@ -15,6 +15,30 @@ settings.register_profile("trigforge", deadline=None, derandomize=True, max_exam
 settings.load_profile("trigforge")
 
 
+SLOW_FILES = (
+    "test_reference_projects.py",
+    "test_cli_train.py",
+    "models/test_train.py",
+    "test_report.py",
+    "models/test_architectures.py",
+    "hls4ml_backend/test_backend.py",
+    "test_cli.py",
+    "sim/test_collisions_dataset.py",
+)
+"""Files with few slow tests: they begin, so that no worker is left alone with one of them in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of slow files first, the order within files kept."""
+    places = {name: place for place, name in enumerate(SLOW_FILES)}
+    root = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        return places.get(str(item.path.relative_to(root)), len(places))
+
+    items.sort(key=place)
+
+
 def _left_out() -> Generator[None, object, object]:
     """Skips what needs a tool that is not here; the summary then has one line a tool. In CI it is an error."""
     try:

@@ -134,7 +134,8 @@ def test_a_run_leaves_a_report_and_an_hls_project(workshop: Workshop) -> None:
 def test_a_run_compares_firmware_trainer_and_baselines_on_the_same_events(workshop: Workshop) -> None:
     comparison = Performance.load(workshop.folder / "run/model/performance.json").comparison
     kinds = [row.kind for row in comparison.rows]
-    assert kinds == [ScoreKind.FIRMWARE, ScoreKind.QUANTISED, *[ScoreKind.CUT] * 5, ScoreKind.FOREST]
+    own = [ScoreKind.FIRMWARE, ScoreKind.QUANTISED, ScoreKind.FLOAT]
+    assert kinds == [*own, *[ScoreKind.CUT] * 5, ScoreKind.FOREST]
     trainer = comparison.rows[1]
     assert [trainer.area_lead[name].value for name in ("a_to_4l", "lq_to_btau")] == [0, 0]
     leads = [e.lead for p in trainer.points for gains in p.signals.values() for e in gains.values()]
@@ -145,7 +146,7 @@ def test_a_run_compares_firmware_trainer_and_baselines_on_the_same_events(worksh
 def test_the_next_run_keeps_every_stage(workshop: Workshop) -> None:
     result = trigforge("run", *workshop.where)
     assert result.returncode == 0
-    assert len(re.findall(r"^\w+ +kept  ", result.stderr, re.MULTILINE)) == 13
+    assert len(re.findall(r"^\w+ +kept  ", result.stderr, re.MULTILINE)) == 14
 
 
 def test_convert_says_what_every_type_of_the_run_loses(workshop: Workshop) -> None:

@@ -13,13 +13,20 @@ import pytest
 from scipy.stats import spearmanr
 
 from tests.models.backgrounds import toy_background
+from tests.toy_events import toy_events
 from trigforge.cards import CardTable, ModelCard, Resource
+from trigforge.comparing import Events
+from trigforge.datasets import dataset_of
+from trigforge.ensembles import MEAN, member_scores, spread_table
 from trigforge.firmware.project import Project
 from trigforge.models.architectures import normalised
 from trigforge.models.architectures.base import Floats
 from trigforge.models.metrics import Comparison
+from trigforge.models.settings import Data
 from trigforge.models.trained import load_trained
-from trigforge.training import Front, Monitor, program_of, project_of_folder, read_background
+from trigforge.notation import with_error
+from trigforge.plots.style import title_of
+from trigforge.training import Front, Monitor, program_of, project_of_folder
 
 RECIPE = """
 name = "tiny"
@@ -48,8 +55,8 @@ def trigforge(*arguments: str) -> subprocess.CompletedProcess[str]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
     folder = tmp_path_factory.mktemp("train")
     (folder / "tiny.toml").write_text(RECIPE)
-    arguments = (str(folder / "tiny.toml"), "--out", str(folder / "tiny"), "--post-training", "8", "--json")
-    made = trigforge("train", *arguments)
+    asked = ("--post-training", "8", "--ensemble", "2", "--json")
+    made = trigforge("train", str(folder / "tiny.toml"), "--out", str(folder / "tiny"), *asked)
     assert made.returncode == 0, made.stderr
     printed: dict[str, object] = json.loads(made.stdout)
     return folder / "tiny", printed
@@ -76,10 +83,26 @@ def test_every_score_is_compared_on_the_same_events(trained: tuple[Path, dict[st
     assert printed["comparison"] == comparison.model_dump(mode="json")
     names = [row.name for row in comparison.rows]
     assert names[:4] == ["firmware", "trainer", "float network", "8 bits after training"]
+    assert names[4:6] == ["seed 2", MEAN]
     assert {"HT", "MET", "isolation forest"} <= set(names)
     firmware, trainer = comparison.row("firmware"), comparison.row("trainer")
     for signal in comparison.signals:
         assert firmware.rocs[signal].auc == trainer.rocs[signal].auc  # exact firmware ranks events as its trainer does
+
+
+def test_the_spread_of_an_ensemble_is_that_of_its_seeds(trained: tuple[Path, dict[str, object]]) -> None:
+    folder, _ = trained
+    other = load_trained(folder / "ensemble" / "seed_2")
+    assert other.record.settings == load_trained(folder).record.settings | {
+        "training": {**other.record.settings["training"], "seed": 2}
+    }
+    comparison = Comparison.load(folder / "comparison.json")
+    table = spread_table(comparison)
+    first, second = (comparison.row(name).rocs["a_to_4l"].auc.value for name in ("firmware", "seed 2"))
+    assert table.rows[0][:2] == (title_of("a_to_4l"), "2 seeds: mean ± spread")
+    assert table.rows[0][2] == with_error((first + second) / 2, abs(first - second) / np.sqrt(2))
+    both = Events(toy_events(50), {})
+    assert member_scores(other, folder.parent, both, other.contract.encode(toy_events(50))) == {}
 
 
 def test_the_quantised_twin_keeps_its_types_through_toml(trained: tuple[Path, dict[str, object]]) -> None:
@@ -88,7 +111,7 @@ def test_the_quantised_twin_keeps_its_types_through_toml(trained: tuple[Path, di
     assert set(stored["layers"]) == {"encoder_0", "encoder_0_relu", "latent_mean", "score"}
     twin = load_trained(folder)
     program = program_of(twin.keras, twin.contract, project_of_folder(folder))
-    words = read_background(None).words[:2000]
+    words = dataset_of(Data()).training_words(twin.contract, 2000)
     floats, fixed = twin(words)[:, 0], program.to_float(program(words))[:, 0]
     assert spearmanr(floats, fixed).statistic > 0.95
 
@@ -113,6 +136,9 @@ def test_a_finished_training_is_kept_and_another_is_refused(trained: tuple[Path,
     [
         (("nothing",), "recipe must be a TOML or Python file or one of compression_l1, conv_l1, "),
         (("vae_l1", "--no-float", "--post-training", "8"), "--post-training quantises the floating-point twin, which"),
+        (("vae_l1", "--set", "latent"), "--set must be KEY=VALUE, such as architecture.latent=4, not 'latent'"),
+        (("vae_l1", "--set", "architecture.hiden=4"), "recipe vae_l1, architecture: unknown key 'hiden'; known keys"),
+        (("vae_l1", "--set", "data.kind=jet_boxes"), "recipe vae_l1, data: the file: background and signals must name"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -181,6 +207,7 @@ def test_the_merit_is_the_mean_efficiency_above_the_background() -> None:
     loud, quiet = background.words[:1000].copy(), np.zeros_like(background.words[:10])
     loud[:250, 0] = background.contract.limits()[1][0]
     merit = Monitor(background.contract, background.words, background.weights, {"loud": loud, "quiet": quiet})
-    sixth = np.sort(background.values[:, 0])[-6]  # five of 5000 are one in a thousand
-    expected = np.mean(normalised(background.contract, loud)[:, 0] > sixth) / 2
+    eleventh = np.sort(background.values[:, 0])[-11]  # five of 5000 are one in a thousand, but too few
+    expected = np.mean(normalised(background.contract, loud)[:, 0] > eleventh) / 2
+    assert merit.fpr == 2e-3
     assert merit(Leading()) == pytest.approx(expected, abs=1e-12)

@@ -56,3 +56,9 @@ def test_events_are_read_or_simulated(tmp_path: Path, monkeypatch: pytest.Monkey
         choose_config(out, Choices(samples=Path("mine"), generate=True), tmp_path)
     with pytest.raises(InputError, match="samples and collisions must not both be given: events are read or sim"):
         RunConfig.parse({"samples": "x", "collisions": {}}, where="run.toml")
+
+
+@pytest.mark.parametrize("name", ["nae_jets", "compression_l1"])
+def test_recipes_without_a_level_1_score_are_for_train(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"recipe must make a score of Level-1 words, but {name} does not; 'tri"):
+        choose_config(tmp_path / "run", Choices(recipe=name), tmp_path)

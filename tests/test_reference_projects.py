@@ -37,6 +37,8 @@ FRAMEWORK_LEVELS = {
     "vicreg_l1": ["framework_vs_program"],
 }
 """Against frozen outputs where the framework is not there at conversion, or the score is no output of it."""
+REPRODUCED = ("calo_student", "nae_jets", "vae_l1", "vicreg_l1")
+"""Projects whose certificate is made anew here; of the others it is of the same program, contract and RTL by digest."""
 SIMULATED = 60
 
 
@@ -70,6 +72,11 @@ def test_the_golden_file_is_reproduced(reference: Reference, tmp_path: Path) -> 
 def test_the_stored_certificate_is_reproduced(reference: Reference, tmp_path: Path) -> None:
     """All of it but the tools' versions; here the RTL is simulated on fewer vectors."""
     stored = stored_certificate(reference.folder)
+    assert stored.latency_clocks == reference.found.latency_clocks
+    assert stored.digests["program"] == reference.found.program
+    assert stored.vectors.items() > reference.found.vectors.items()
+    if reference.folder.name not in REPRODUCED:
+        return
     found = certify_reference(
         reference.folder, reference.converted, reference.build, find_simulator("icarus"), SIMULATED
     )
@@ -88,9 +95,6 @@ def test_the_stored_certificate_is_reproduced(reference: Reference, tmp_path: Pa
     assert all(counts["hit"] <= stored.coverage[name]["hit"] for name, counts in found.coverage.items())
     same = {"levels": stored.levels, "tools": stored.tools, "coverage": stored.coverage}
     assert found.model_copy(update=same) == stored
-    assert stored.latency_clocks == reference.found.latency_clocks
-    assert stored.digests["program"] == reference.found.program
-    assert stored.vectors.items() > reference.found.vectors.items()
 
 
 def test_a_stored_certificate_is_machine_independent(reference: Reference, tmp_path: Path) -> None:

@@ -224,12 +224,20 @@ def page(results: Results) -> str:
     return render_report(results)
 
 
+def without_plots(results: Results, drawn: dict[str, Figure]) -> str:
+    """A page whose plots are empty, where its words are looked at."""
+    empty = dict.fromkeys(drawn, Figure())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trigforge.report.figures", lambda _: empty)
+        return render_report(results)
+
+
 @pytest.fixture(scope="module")
-def red_page(results: Results) -> str:
+def red_page(results: Results, drawn: dict[str, Figure]) -> str:
     """The page of a run whose RTL differs in 3 words, which is too slow and has few events above its threshold."""
     slow = results.firmware.model_copy(update={"latency_budget_ns": 40.0})
     few = results.threshold.model_copy(update={"effective_events": 12.0})
-    return render_report(changed(results, certificate=certificate(flipped=3), firmware=slow, threshold=few))
+    return without_plots(changed(results, certificate=certificate(flipped=3), firmware=slow, threshold=few), drawn)
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +382,9 @@ def test_a_missing_level_or_another_program_is_not_green(results: Results, fault
     assert "verified" not in (found.title + found.detail).lower()
 
 
-def test_a_trigger_and_coverage_are_on_the_page_and_a_trigger_must_be_compared(results: Results) -> None:
+def test_a_trigger_and_coverage_are_on_the_page_and_a_trigger_must_be_compared(
+    results: Results, drawn: dict[str, Figure]
+) -> None:
     project = results.config.project.model_copy(update={"trigger": Trigger()})
     config = results.config.model_copy(update={"project": project})
     without = verdict(changed(results, config=config))
@@ -386,7 +396,7 @@ def test_a_trigger_and_coverage_are_on_the_page_and_a_trigger_must_be_compared(r
         "coverage": {"saturation": {"hit": 113, "open": 3, "impossible": 4}},
     }
     full = changed(results, config=config, certificate=certificate().model_copy(update=added))
-    page = render_report(full)
+    page = without_plots(full, drawn)
     assert verdict(full).ok
     assert "reference of the trigger = its ports in simulation" in page
     assert "11 clocks = 55" in page
@@ -394,7 +404,7 @@ def test_a_trigger_and_coverage_are_on_the_page_and_a_trigger_must_be_compared(r
     assert re.findall(r">(\d+)<", row) == ["113", "3", "4"]
 
 
-def test_links_and_streams_are_on_the_page_and_must_be_compared(results: Results) -> None:
+def test_links_and_streams_are_on_the_page_and_must_be_compared(results: Results, drawn: dict[str, Figure]) -> None:
     asked = {"trigger": Trigger(), "links": Links(), "axis": Axis()}
     project = results.config.project.model_copy(update=asked)
     config = results.config.model_copy(update={"project": project})
@@ -409,7 +419,7 @@ def test_links_and_streams_are_on_the_page_and_must_be_compared(results: Results
         "axis": Timing(latency_clocks=13, ii=9),
     }
     full = changed(results, config=config, certificate=certificate().model_copy(update=added))
-    page = render_report(full)
+    page = without_plots(full, drawn)
     assert verdict(full).ok
     assert "reference of the trigger between links = its ports in simulation" in page
     assert "reference of the core between AXI4-Streams = its ports in simulation" in page

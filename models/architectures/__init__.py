@@ -9,12 +9,15 @@ from pydantic import Field
 from trigforge.models.architectures.autoencoder import ConvolutionalAutoencoder
 from trigforge.models.architectures.base import Architecture, Design, Inputs, Phase, TrainingSet, normalised
 from trigforge.models.architectures.compression import Compression
+from trigforge.models.architectures.distilled import DistilledStudent
+from trigforge.models.architectures.normalised_autoencoder import NormalisedAutoencoder
 from trigforge.models.architectures.one_class import OneClass
 from trigforge.models.architectures.vae import Vae
 from trigforge.models.architectures.vicreg import VicregVae
 
 AnyArchitecture = Annotated[
-    Compression | ConvolutionalAutoencoder | OneClass | Vae | VicregVae, Field(discriminator="kind")
+    Compression | ConvolutionalAutoencoder | DistilledStudent | NormalisedAutoencoder | OneClass | Vae | VicregVae,
+    Field(discriminator="kind"),
 ]
 """What a TOML recipe may ask for, by `kind`; a Python recipe may bring an `Architecture` of its own."""
 

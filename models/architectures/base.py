@@ -16,6 +16,7 @@ from trigforge.value import Value
 
 if TYPE_CHECKING:
     from trigforge.models.layers import Layers
+    from trigforge.models.settings import Quantisation, Training
 
 Floats = npt.NDArray[np.float32]
 
@@ -62,6 +63,13 @@ def values_and_shares(background: TrainingSet, rng: np.random.Generator) -> tupl
     return background.values, background.shares
 
 
+def decaying_adam(rate: float, steps: int) -> Any:
+    """Adam with a learning rate that falls to 0 as a cosine over so many steps: the optimiser of most phases."""
+    import keras
+
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps))
+
+
 def _nothing() -> None:
     """What most phases do before they begin."""
 
@@ -71,7 +79,9 @@ class Phase:
     """A part of the training: a Keras model that adds its own losses, and the arrays that it is trained on.
 
     `inputs` makes them from background events, anew for every epoch. `score` is a tensor of the model's graph, the
-    firmware's output for the first input, or None. `share` is the phase's share of all epochs.
+    firmware's output for the first input, or None. `share` is the phase's share of all epochs. `optimiser` makes one
+    from the recipe's learning rate and the number of steps; `before` is called when the phase or a later one begins,
+    `after` when its last step is done.
     """
 
     name: str
@@ -80,14 +90,20 @@ class Phase:
     score: Any = None
     share: float = 1.0
     before: Callable[[], None] = _nothing
+    after: Callable[[], None] = _nothing
+    optimiser: Callable[[float, int], Any] = decaying_adam
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A built network: what goes to firmware, from normalised words to its output, and how that is trained."""
+    """A built network: what goes to firmware, from normalised words to its output, and how that is trained.
+
+    `teacher`, if there is one, is a Keras model from values to the score that the firmware learns.
+    """
 
     firmware: Any
     phases: tuple[Phase, ...]
+    teacher: Any = None
 
 
 class Architecture(Value, ABC):
@@ -96,6 +112,9 @@ class Architecture(Value, ABC):
     @abstractmethod
     def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:
         """The network for such background, built from `layers`, initial weights and sampling fixed by `seed`."""
+
+    def check(self, training: Training, quantisation: Quantisation) -> None:
+        """Raise `ValueError` where the network cannot be trained with such settings."""
 
     @property
     def scores(self) -> bool:

@@ -18,12 +18,14 @@ SIGNIFICANT = 2.0
 
 
 class ScoreKind(StrEnum):
-    """What a score is: one model at three precisions, its latent code alone, or what it must beat."""
+    """What a score is: one model at three precisions, a part of it, others of its ensemble, or what it must beat."""
 
     FIRMWARE = "firmware"
     QUANTISED = "quantised"
     FLOAT = "float"
     LATENT = "latent only"
+    MEMBER = "another seed"
+    ENSEMBLE = "ensemble"
     FOREST = "isolation forest"
     CUT = "single quantity"
 

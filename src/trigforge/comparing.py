@@ -27,7 +27,7 @@ from trigforge.models.metrics.roc import Scores
 from trigforge.reuse import interaction_groups
 from trigforge.tla.menu import Menu, decide_others
 from trigforge.units import DEFAULT_COLLIDING_BUNCHES
-from trigforge.weighted import FloatArray
+from trigforge.weighted import BoolArray, FloatArray
 
 FOREST: Final = "isolation forest"
 _BACKGROUND: Final = ""
@@ -39,6 +39,12 @@ class Events:
 
     background: ak.Array
     signals: Mapping[str, ak.Array]
+    encode: Callable[[InputContract, ak.Array], IntArray] = InputContract.encode
+    """Words (n, words) of events."""
+    quantities: Callable[[ak.Array], Mapping[str, FloatArray]] = baseline_scores
+    """The single quantities (n,) of events that a score must beat."""
+    variables: Callable[[ak.Array], Mapping[str, FloatArray]] = sculpting_variables
+    """The variables (n,) of background that a score may sculpt."""
 
     @property
     def weights(self) -> FloatArray:
@@ -51,7 +57,7 @@ class Events:
 
     def score_words(self, kind: ScoreKind, contract: InputContract, of: Callable[[IntArray], Scores]) -> ScoreArrays:
         """A score of all events, from a function that is called once, with the words (n, words) of all of them."""
-        words = [contract.encode(found) for found in (self.background, *self.signals.values())]
+        words = [self.encode(contract, found) for found in (self.background, *self.signals.values())]
         parts = np.split(of(np.concatenate(words)), np.cumsum([len(w) for w in words])[:-1])
         return ScoreArrays(kind, parts[0], dict(zip(self.signals, parts[1:], strict=True)))
 
@@ -60,27 +66,31 @@ def compare_on_events(
     scores: Mapping[str, ScoreArrays],
     subject: str,
     events: Events,
-    menu: Menu,
+    menu: Menu | None,
     options: Options,
     forest: IsolationForest | None = None,
     colliding_bunches: int = DEFAULT_COLLIDING_BUNCHES,
 ) -> Comparison:
     """Compare a model's `scores`, of which one is the `subject`, with baselines on the same events.
 
-    Pure rates are against the unprescaled seeds of the menu. Sculpting is that of dijet mass, HT and pile-up.
+    Pure rates are against the unprescaled seeds of the menu; without one there are none.
     """
     own = scores.get(subject)
+
+    def others(found: ak.Array, own_scores: Scores | None) -> BoolArray | None:
+        return None if menu is None else decide_others(menu, found, _integers(own_scores))
+
     background = Background(
         events.weights,
         interaction_groups(events.background),
-        decide_others(menu, events.background, _integers(own.background if own else None)),
+        others(events.background, own.background if own else None),
         colliding_bunches,
     )
     signals = {
         name: Signal(
             len(found),
             interaction_groups(found),
-            decide_others(menu, found, _integers(own.signals.get(name) if own else None)),
+            others(found, own.signals.get(name) if own else None),
         )
         for name, found in events.signals.items()
     }
@@ -92,7 +102,7 @@ def compare_on_events(
 def baselines(events: Events, forest: IsolationForest | None = None) -> dict[str, ScoreArrays]:
     """The cuts on single quantities, and the forest's score if there is one."""
     samples = {_BACKGROUND: events.background, **events.signals}
-    simple = {name: baseline_scores(found) for name, found in samples.items()}
+    simple = {name: events.quantities(found) for name, found in samples.items()}
     rows = {
         quantity: ScoreArrays(
             ScoreKind.CUT, simple[_BACKGROUND][quantity], {name: simple[name][quantity] for name in events.signals}
@@ -107,7 +117,7 @@ def baselines(events: Events, forest: IsolationForest | None = None) -> dict[str
 def _with_variables(options: Options, events: Events) -> Options:
     return Options(
         points=options.points,
-        variables=sculpting_variables(events.background),
+        variables=events.variables(events.background),
         sculpted_at=options.sculpted_at,
         replicas=options.replicas,
         seed=options.seed,

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from trigforge.errors import InputError
 from trigforge.firmware.project import Project
-from trigforge.models.recipe import find_recipe, shipped_recipes
+from trigforge.models.recipe import Recipe, find_recipe, shipped_recipes
+from trigforge.models.settings import Kind
 from trigforge.sim.collisions.config import CollisionConfig
 from trigforge.units import DEFAULT_COLLIDING_BUNCHES, ORBIT_BUNCHES
 from trigforge.value import Value
@@ -73,7 +74,7 @@ def choose_config(out: Path, choices: Choices, projects: Path) -> tuple[RunConfi
     if source is None and project_file.is_file():
         project, origin = Project.load(project_file), f"defaults, {project_file}"
     asked = choices.recipe or project.recipe
-    find_recipe(asked)
+    _require_level1_score(find_recipe(asked))
     if asked not in shipped_recipes():
         asked = str(Path(asked).resolve())
     menu = str(Path(rates.menu).resolve()) if rates.menu else ""
@@ -85,6 +86,14 @@ def choose_config(out: Path, choices: Choices, projects: Path) -> tuple[RunConfi
         "rates": rates.model_copy(update={"menu": menu}),
     }
     return config.model_copy(update=chosen), origin
+
+
+def _require_level1_score(recipe: Recipe) -> None:
+    if recipe.data.kind is not Kind.LEVEL1 or not recipe.architecture.scores:
+        raise InputError(
+            f"a run's recipe must make a score of Level-1 words, but {recipe.name} does not; "
+            f"'trigforge train {recipe.name}' trains it by itself"
+        )
 
 
 def _origin_of_events(config: RunConfig, choices: Choices) -> tuple[str, CollisionConfig | None]:

@@ -100,7 +100,8 @@ _ALL = (
         state=stages_firmware.samples_state,
         intact=stages_firmware.samples_are_there,
     ),
-    Stage("model", ("events",), (f"model/{RECORD_FILE}",), _recipe, stages_firmware.make_model),
+    Stage("float", ("events",), (f"model/float/{RECORD_FILE}",), _recipe, stages_firmware.make_twin),
+    Stage("model", ("float",), (f"model/{RECORD_FILE}",), _recipe, stages_firmware.make_model),
     Stage(
         "program",
         ("model",),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from trigforge.comparing import Events, compare_on_events
+from trigforge.measuring import latent_score
 from trigforge.models.metrics import Comparison, Options, ScoreArrays, ScoreKind, Target, WorkingPoint, grow_forest
 from trigforge.models.metrics.baselines import FOREST_EVENTS
 from trigforge.models.trained import load_trained
 from trigforge.pipeline import Run
 from trigforge.samples import TRAINING, Scored, encode, read_sample
+from trigforge.stages_firmware import TWIN
 from trigforge.tla.menu import Menu
 
 SUBJECT: Final = "firmware score"
@@ -31,6 +33,9 @@ def compare_run(run: Run, scored: Scored, menu: Menu) -> tuple[Comparison, Worki
         SUBJECT: ScoreArrays(ScoreKind.FIRMWARE, scored.scores, scored.signal_scores),
         TRAINER: events.score_words(ScoreKind.QUANTISED, trained.contract, lambda words: trained(words)[:, 0]),
     }
+    twin = load_trained(run.path(*TWIN))
+    scores["float network"] = events.score_words(ScoreKind.FLOAT, twin.contract, lambda words: twin(words)[:, 0])
+    scores |= latent_score(trained, events)
     options = Options(points=tuple(dict.fromkeys((fpr, total, pure, target))), sculpted_at=target)
     forest = grow_forest(trained.contract, training)
     comparison = compare_on_events(scores, SUBJECT, events, menu, options, forest, rates.colliding_bunches)

@@ -54,6 +54,7 @@ from trigforge.sim.collisions.frozen import require_run_samples
 from trigforge.sim.cosim import LEVELS, LevelResult, Vectors, compare, find_simulator
 from trigforge.sim.cosim.certify import Subject, native_emulator
 from trigforge.sim.cosim.vectors import contract_vectors
+from trigforge.training import FLOAT_FOLDER, float_twin
 from trigforge.ui import Update
 from trigforge.value import write_atomic
 from trigforge.verification import require_agreement
@@ -62,6 +63,8 @@ from trigforge.words import words_of
 TOOLS: Final = ("alkaid", "cocotb", "hgq2", "hls4ml", "keras", "numpy", "tensorflow-cpu")
 CONVERSION: Final = ("firmware", REPORT_FILE)
 """The `ConversionReport` of a run."""
+TWIN: Final = ("model", FLOAT_FOLDER)
+"""The float twin of a run's model."""
 HLS_MARKER: Final = "hls.digest"
 EMULATOR_REPEATS, EMULATOR_RUNS = 200, 5
 
@@ -93,10 +96,19 @@ def make_model(run: Run, update: Update) -> str:
     """Train on zero bias."""
     recipe = find_recipe(run.config.project.recipe)
     background = level1_background(read_sample(run, TRAINING))
-    trained = train(recipe, background, update, folder=run.path("model"), replace=True).model
+    twin = load_trained(run.path(*TWIN))
+    trained = train(recipe, background, update, folder=run.path("model"), twin=twin, replace=True).model
     trained.save(run.path("model"))
     record = trained.record
     return f"{recipe.name}: {record.parameters} parameters, {record.ebops} EBOPs, loss {record.epochs[-1].loss:.3f}"
+
+
+def make_twin(run: Run, update: Update) -> str:
+    """Train the same network in floating point, to compare with."""
+    recipe = float_twin(find_recipe(run.config.project.recipe))
+    background = level1_background(read_sample(run, TRAINING))
+    twin = train(recipe, background, update, folder=run.path(*TWIN), replace=True).model.save(run.path(*TWIN))
+    return f"{recipe.name} in floating point: loss {twin.record.epochs[-1].loss:.3f}"
 
 
 def make_program(run: Run, update: Update) -> str:

@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import awkward as ak
 import numpy as np
 
 from trigforge.contract import InputContract
 from trigforge.errors import InputError
-from trigforge.events import read_events
 from trigforge.firmware.frontends.conversion import Conversion
 from trigforge.firmware.frontends.keras3 import convert_keras
 from trigforge.firmware.lowering import lower
@@ -28,18 +26,20 @@ from trigforge.models.architectures import TrainingSet, normalised
 from trigforge.models.checkpoint import FrontPoint
 from trigforge.models.post_training import PostTraining, calibrate
 from trigforge.models.recipe import Recipe
-from trigforge.models.settings import Arithmetic, Pruning
+from trigforge.models.settings import Arithmetic, Choice, Pruning
 from trigforge.models.train import Aim, LutTarget, Report, Trained, train
 from trigforge.models.trained import CONTRACT_FILE, MODEL_FILE, TrainedModel
-from trigforge.samples import TRAINING, encode, level1_background
-from trigforge.sim.collisions.frozen import FROZEN, find_samples
 from trigforge.value import Value, write_atomic
 
 YOSYS_PER_ALKAID: Final = 1.45
 """Yosys's LUTs for one of alkaid's: 1.33 to 1.48 for the reference projects (docs/synthesis.md)."""
+LEAST_YOSYS_PER_ALKAID: Final = 1.2
+"""Less than for any project: where this is too many, mapping need not be tried."""
 MERIT_FPR: Final = 1e-3
-"""TrainingSet efficiency at which the merit is taken."""
+MERIT_EVENTS: Final = 10
+"""The merit is taken at this background efficiency, but where at least so many held-out events pass."""
 FRONT_FILE: Final = "front.json"
+TEACHER_FILE: Final = "teacher.keras"
 FLOAT_FOLDER: Final = "float"
 POST_TRAINING: Final = "post_training_"
 CALIBRATION_EVENTS: Final = 50_000
@@ -55,9 +55,9 @@ class Front(Value):
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """Signals that choose between epochs, and never train: the first half of each; the second half measures.
+    """Signals that choose between epochs, and never train or measure.
 
-    The merit is the mean over signals of the efficiency where `MERIT_FPR` of the held-out background passes.
+    The merit is the mean over signals of the efficiency where a share `fpr` of the held-out background passes.
     """
 
     contract: InputContract
@@ -65,11 +65,16 @@ class Monitor:
     weights: Any
     signals: Mapping[str, IntArray]
 
+    @property
+    def fpr(self) -> float:
+        """The background efficiency of the merit."""
+        return max(MERIT_FPR, MERIT_EVENTS / len(self.background))
+
     def __call__(self, firmware: Any) -> float:
         """The merit of a Keras model from values to scores."""
         scores = self._scores(firmware, self.background)
         order = np.argsort(-scores, kind="stable")
-        passing = np.cumsum(self.weights[order]) <= MERIT_FPR * self.weights.sum()
+        passing = np.cumsum(self.weights[order]) <= self.fpr * self.weights.sum()
         cut = scores[order][np.count_nonzero(passing)]
         return float(np.mean([(self._scores(firmware, words) > cut).mean() for words in self.signals.values()]))
 
@@ -77,30 +82,18 @@ class Monitor:
         return firmware.predict(normalised(self.contract, words), batch_size=16384, verbose=0)[:, 0]
 
 
-def read_background(samples: Path | None) -> TrainingSet:
-    """The training sample of a folder, default the one that trigforge brings along."""
-    return level1_background(ak.Array(read_events((samples or FROZEN) / TRAINING)))
-
-
-def signal_words(samples: Path | None, contract: InputContract) -> dict[str, IntArray]:
-    """Words of all signals of a folder."""
-    folder = samples or FROZEN
-    names = [name for name, sample in find_samples(folder).items() if not sample.background]
-    columns = [collection.name for collection in contract.collections]
-    return {name: encode(contract, ak.Array(read_events(folder / name, columns))) for name in names}
-
-
 def chooser(recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray]) -> tuple[Monitor | None, str]:
-    """The judge of a recipe's epochs, held-out background against the first half of every signal, and what it is.
+    """The judge of a recipe's epochs, held-out background against signals, and what it is.
 
-    None, and the validation loss, without signals or for a network that makes no score.
+    None, and the validation loss, without signals, for a network that makes no score and where the last epoch is asked.
     """
+    if recipe.training.choice is Choice.LAST:
+        return None, "later epoch"
     if not signals or not recipe.architecture.scores:
         return None, "validation loss"
     held_out = background[int(len(background) * (1 - recipe.training.validation)) :]
-    halves = {name: words[: len(words) // 2] for name, words in signals.items()}
-    monitor = Monitor(background.contract, held_out.words, held_out.weights, halves)
-    return monitor, f"efficiency at {MERIT_FPR:g}, mean of {', '.join(signals)}"
+    monitor = Monitor(background.contract, held_out.words, held_out.weights, signals)
+    return monitor, f"efficiency at {monitor.fpr:g}, mean of {', '.join(signals)}"
 
 
 def train_project(
@@ -111,13 +104,16 @@ def train_project(
     out: Path,
     lut: int | None,
     report: Report,
+    twin: TrainedModel | None = None,
 ) -> Trained:
     """Train into `out`: model, contract, record, front, `project.toml`; an interrupted call goes on there."""
     merit, label = chooser(recipe, background, signals)
     target = None if lut is None else _target(lut, background.contract, project)
-    trained = train(recipe, background, report, Aim(merit, label, target), out)
+    trained = train(recipe, background, report, Aim(merit, label, target), out, twin=twin)
     _save_front(trained, label, out)
     saved = replace(trained, model=trained.model.save(out))
+    if trained.teacher is not None:
+        trained.teacher.save(out / TEACHER_FILE)
     comment = f"{recipe.title or recipe.name}: {recipe.architecture.shape}"
     write_atomic(out / PROJECT_FILE, project_text(project, comment))
     return saved
@@ -127,10 +123,15 @@ def train_float(
     recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray], out: Path, report: Report
 ) -> TrainedModel:
     """Train the recipe's network in floating point, its epoch chosen likewise, into a folder of `out`."""
-    quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
-    twin = recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning()})
     aim = Aim(*chooser(recipe, background, signals))
-    return train(twin, background, report, aim, out / FLOAT_FOLDER).model.save(out / FLOAT_FOLDER)
+    return train(float_twin(recipe), background, report, aim, out / FLOAT_FOLDER).model.save(out / FLOAT_FOLDER)
+
+
+def float_twin(recipe: Recipe) -> Recipe:
+    """The recipe in floating point, nothing pruned."""
+    quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
+    training = recipe.training.model_copy(update={"imitate": False})
+    return recipe.model_copy(update={"quantisation": quantisation, "pruning": Pruning(), "training": training})
 
 
 def quantise_twin(twin: TrainedModel, background: TrainingSet, bits: int, project: Project, out: Path) -> Path:
@@ -193,6 +194,8 @@ def _target(lut: int, contract: InputContract, project: Project) -> LutTarget:
 
     def fits(keras: Any) -> bool:
         program = program_of(keras, contract, project)
+        if LEAST_YOSYS_PER_ALKAID * Network.of(engine_program(program)).cost > lut:
+            return False
         try:
             choose_pipeline(program, project.targets)
         except InputError:

@@ -17,20 +17,27 @@ from trigforge.models.architectures import normalised
 from trigforge.models.architectures.augment import Augmentation
 from trigforge.models.architectures.autoencoder import scales
 from trigforge.models.architectures.losses import distance_correlation
-from trigforge.models.recipe import find_recipe, shipped_recipes
-from trigforge.models.settings import Arithmetic
+from trigforge.models.recipe import changed, find_recipe, shipped_recipes
+from trigforge.models.settings import Arithmetic, Kind
 from trigforge.models.train import train
 
+SMALL = {
+    "vae_l1": {"hidden": (8, 4), "latent": 2},
+    "conv_l1": {"filters": (2, 2), "latent": 3, "hidden": (4,)},
+    "one_class_l1": {"hidden": (8, 4), "outputs": 2},
+    "compression_l1": {"hidden": (8,), "code": 3, "decoder": (8,)},
+    "vicreg_l1": {"backbone": (9, 5), "encoder": (4, 3), "latent": 2},
+}
+"""Recipes of Level-1 words made small, which compile fast; those of other words have tests of their own."""
 FIXED = [("vae_l1", Arithmetic.FIXED), ("conv_l1", Arithmetic.FIXED)]
 
 
-@pytest.mark.parametrize(("name", "arithmetic"), [*((n, Arithmetic.LEARNT) for n in shipped_recipes()), *FIXED])
+@pytest.mark.parametrize(("name", "arithmetic"), [*((n, Arithmetic.LEARNT) for n in SMALL), *FIXED])
 def test_recipes_are_exact_in_firmware(tmp_path: Path, name: str, arithmetic: Arithmetic) -> None:
-    recipe = find_recipe(name)
-    quantisation = recipe.quantisation.model_copy(update={"arithmetic": arithmetic})
-    training = recipe.training.model_copy(update={"epochs": 1, "batch": 256})
+    smaller = {f"architecture.{key}": value for key, value in SMALL[name].items()}
+    asked = {"quantisation.arithmetic": arithmetic, "training.epochs": 1, "training.batch": 256}
     background = toy_background(1500)
-    model = train(recipe.model_copy(update={"quantisation": quantisation, "training": training}), background).model
+    model = train(changed(find_recipe(name), {**smaller, **asked}), background).model
     contract = model.contract
     source = convert_keras(model.keras, Conversion(f"{name}_core", tmp_path / "hls", contract.model_input))
     lowering = lower(source.graph, contract)
@@ -42,6 +49,13 @@ def test_recipes_are_exact_in_firmware(tmp_path: Path, name: str, arithmetic: Ar
     assert len(np.unique(values)) > 10
     assert_array_equal(model(words), values)
     assert_array_equal(compile_csim(source.graph)(normalised(contract, words).astype(float)), values)
+
+
+def test_every_shipped_recipe_of_level_1_words_is_among_them() -> None:
+    found = {name for name in shipped_recipes() if find_recipe(name).data.kind is Kind.LEVEL1}
+    assert {find_recipe(name).architecture.kind for name in found} == {
+        find_recipe(name).architecture.kind for name in SMALL
+    }
 
 
 def test_views_stay_within_the_contract_and_turn_as_one() -> None:

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from numpy.testing import assert_array_equal
 
-from trigforge.models.langevin import Box, Chain, assignment, sample, walk, wasserstein
+from trigforge.models.architectures.langevin import Box, Chain, assignment, sample, walk, wasserstein
 
 WIDE = Box(low=-50.0, high=50.0)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from trigforge.fixed import IntArray
-from trigforge.models.outliers import KINDS, SPOTS, heated, outliers, overlaid, permuted, scaled, turned
+from trigforge.models.architectures.outliers import KINDS, SPOTS, heated, outliers, overlaid, permuted, scaled, turned
 
 
 def images(n: int = 200, seed: int = 1) -> IntArray:

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tests.models.backgrounds import toy_background
+from tests.models.test_architectures import SMALL
 from trigforge.errors import InputError
 from trigforge.firmware.frontends.conversion import Conversion
 from trigforge.firmware.frontends.keras3 import convert_keras
@@ -19,12 +20,12 @@ from trigforge.firmware.project import Precision
 from trigforge.models.architectures.base import TrainingSet
 from trigforge.models.layers import make_layers
 from trigforge.models.post_training import PostTraining, calibrate
-from trigforge.models.recipe import find_recipe
+from trigforge.models.recipe import changed, find_recipe
 from trigforge.models.settings import Arithmetic, Pruning
 
 
 def float_network(name: str, background: TrainingSet) -> keras.Model:
-    recipe = find_recipe(name)
+    recipe = changed(find_recipe(name), {f"architecture.{key}": value for key, value in SMALL[name].items()})
     keras.utils.set_random_seed(3)
     quantisation = recipe.quantisation.model_copy(update={"arithmetic": Arithmetic.FLOAT})
     model: keras.Model = recipe.architecture.design(make_layers(quantisation, Pruning()), background, 1).firmware

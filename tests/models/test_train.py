@@ -11,12 +11,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tests.models.backgrounds import toy_background
+from tests.models.test_architectures import SMALL
 from trigforge.errors import InputError
 from trigforge.models.architectures.importance import Reconstruction
 from trigforge.models.architectures.vae import Vae
 from trigforge.models.checkpoint import FrontPoint, Progress
 from trigforge.models.price import MARGIN, Price, controlled, scheduled
-from trigforge.models.recipe import Recipe, find_recipe
+from trigforge.models.recipe import Recipe, changed, find_recipe
 from trigforge.models.settings import Arithmetic, Decorrelation, Pruning, Quantisation, Training
 from trigforge.models.train import Aim, LutTarget, train
 from trigforge.models.trained import load_keras, load_trained
@@ -69,10 +70,16 @@ def test_training_repeats_and_survives_saving(tmp_path: Path) -> None:
         load_trained(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "killed_after"), [("vae_l1", 1), ("vicreg_l1", 3), ("one_class_l1", 2)])
-def test_a_killed_training_goes_on_to_the_same_end(tmp_path: Path, name: str, killed_after: int) -> None:
-    recipe = find_recipe(name)
-    recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"epochs": 4, "batch": 256})})
+@pytest.mark.parametrize(
+    ("name", "arithmetic", "killed_after"),
+    [("vae_l1", "learnt", 1), ("vicreg_l1", "float", 3), ("one_class_l1", "float", 2)],
+)
+def test_a_killed_training_goes_on_to_the_same_end(
+    tmp_path: Path, name: str, arithmetic: str, killed_after: int
+) -> None:
+    smaller = {f"architecture.{key}": value for key, value in SMALL[name].items()}
+    asked = {"quantisation.arithmetic": arithmetic, "training.epochs": 4, "training.batch": 256}
+    recipe = changed(find_recipe(name), {**smaller, **asked})
     background, said = toy_background(EVENTS), []  # type: Any, list[str]
 
     def report(fraction: float, text: str) -> None:
@@ -201,6 +208,28 @@ def test_a_score_is_decorrelated_of_a_quantity() -> None:
         InputError, match=r"decorrelation\.against must be a quantity of the events \(nPU\), not 'mass'"
     ):
         train(wrong, background)
+
+
+def test_a_quantised_network_starts_as_its_twin_and_imitates_it(tmp_path: Path) -> None:
+    background = toy_background(EVENTS)
+    twin = train(changed(RECIPE, {"quantisation.arithmetic": "float"}), background).model
+    asked = changed(RECIPE, {"training.imitate": True, "quantisation.weight_bits": 8, "training.epochs": 2})
+    whole = train(asked, background, twin=twin)
+    likeness = np.corrcoef(whole.model(background.words)[:, 0], twin(background.words)[:, 0])[0, 1]
+    assert likeness > 0.98
+    assert [epoch.phase for epoch in whole.model.record.epochs] == ["imitation"] * 2
+    assert whole.model.record.epochs[-1].loss < 0.1
+
+    def killed(fraction: float, text: str) -> None:
+        if text.startswith("imitation 2"):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(asked, background, killed, folder=tmp_path, twin=twin)
+    resumed = train(asked, background, folder=tmp_path, twin=twin)
+    assert_array_equal(resumed.model(background.words), whole.model(background.words))
+    with pytest.raises(InputError, match="recipe t imitates its floating-point twin, which must be trained first"):
+        train(asked, background)
 
 
 def test_a_float_twin_has_no_bits() -> None:

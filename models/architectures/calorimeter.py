@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from trigforge.models.settings import Quantisation
 from trigforge.value import Value
 
 Shape = tuple[int, int]
@@ -30,7 +31,7 @@ class Autoencoder(Value):
 
 
 class Student(Value):
-    """Convolution - sum over φ or all positions - dense - dense 1, with learnt widths of weights and activations.
+    """Convolution - sum over φ or all positions - dense - dense 1.
 
     The windows of `window` regions do not overlap. With `summed`, outputs are added over φ, so that a turn of the
     crossing by windows changes no score. The score has `score_fraction` fraction bits and saturates at 0 and 8.
@@ -40,9 +41,6 @@ class Student(Value):
     window: Shape = (2, 2)
     summed: bool = True
     hidden: int = Field(default=16, ge=1)
-    weight_bits: int = Field(default=5, ge=1, le=16)
-    activation_integer: int = Field(default=3, ge=0, le=12)
-    activation_fraction: int = Field(default=4, ge=0, le=12)
     score_fraction: int = Field(default=7, ge=0, le=13)
 
 
@@ -79,26 +77,25 @@ def _around(x: Any) -> Any:
     return layers.ZeroPadding2D((0, 1))(x)
 
 
-def build_student(settings: Student, shape: Shape, start: float, beta: float) -> Any:
-    """The quantised student of images of `shape` (φ, η); its score begins at `start`, its cost with `beta`."""
+def build_student(settings: Student, shape: Shape, quantisation: Quantisation) -> Any:
+    """The quantised student of images of `shape` (φ, η), with learnt widths of weights and activations."""
     import keras
     from hgq.config import LayerConfigScope, QuantizerConfig, QuantizerConfigScope
     from hgq.layers import QConv2D, QDense, QEinsumDense
 
     lane = {
         "k0": False,  # nothing in this network is below 0
-        "i0": settings.activation_integer,
-        "f0": settings.activation_fraction,
+        "i0": quantisation.activation_integer,
+        "f0": quantisation.activation_fraction,
         "overflow_mode": "SAT",
-        "round_mode": "TRN",
+        "round_mode": quantisation.activation_rounding.value,
     }
     along = {"homogeneous_axis": (0, 1)}
     """One width for all of φ."""
-    weights = QuantizerConfigScope(
-        place="all", default_q_type="kbi", b0=settings.weight_bits, i0=1, overflow_mode="SAT_SYM", round_mode="RND"
-    )
+    bits = {"b0": quantisation.weight_bits, "i0": quantisation.weight_integer}
+    weights = QuantizerConfigScope(place="all", default_q_type="kbi", **bits, overflow_mode="SAT_SYM", round_mode="RND")
     lanes = QuantizerConfigScope(place="datalane", default_q_type="kif", **lane)
-    with weights, lanes, LayerConfigScope(enable_ebops=True, beta0=beta):
+    with weights, lanes, LayerConfigScope(enable_ebops=True, beta0=quantisation.beta_start):
         images = QuantizerConfig("kif", "datalane", **lane, **along)
         score = QuantizerConfig("kif", "datalane", **{**lane, "i0": 3, "f0": settings.score_fraction})
         words = keras.Input((shape[0] * shape[1],), name="words")
@@ -118,15 +115,12 @@ def build_student(settings: Student, shape: Shape, start: float, beta: float) ->
         else:
             x = keras.layers.Flatten(name="flat")(x)
         x = QDense(settings.hidden, activation="relu", name="hidden")(x)
-        constant = {
-            "bias_initializer": keras.initializers.Constant(start),
-            "bq_conf": QuantizerConfig("kbi", "bias", b0=3 + settings.score_fraction, i0=3, overflow_mode="SAT_SYM"),
-        }
-        x = QDense(1, **constant, enable_oq=True, oq_conf=score, name="score")(x)
+        bias = QuantizerConfig("kbi", "bias", b0=3 + settings.score_fraction, i0=3, overflow_mode="SAT_SYM")
+        x = QDense(1, bq_conf=bias, enable_oq=True, oq_conf=score, name="score")(x)
     return keras.Model(words, x, name="student")
 
 
-def build_float_student(settings: Student, shape: Shape, start: float) -> Any:
+def build_float_student(settings: Student, shape: Shape) -> Any:
     """The float network of the student's shape."""
     import keras
     from keras import layers
@@ -137,5 +131,5 @@ def build_float_student(settings: Student, shape: Shape, start: float) -> Any:
     if settings.summed:
         x = layers.AveragePooling2D((x.shape[1], 1), name="sum")(x)
     x = layers.Dense(settings.hidden, activation="relu", name="hidden")(layers.Flatten(name="flat")(x))
-    x = layers.Dense(1, bias_initializer=keras.initializers.Constant(start), name="score")(x)
+    x = layers.Dense(1, name="score")(x)
     return keras.Model(words, x, name="float_student")
