@@ -12,13 +12,12 @@ from typing import Any, Final
 import numpy as np
 
 from trigforge.errors import InputError
+from trigforge.models.backends.base import Weights
 from trigforge.models.price import Price
 from trigforge.models.trained import Epoch
 from trigforge.value import Value, write_atomic
 
 CHECKPOINT_FILE: Final = "checkpoint.npz"
-
-Weights = list[np.ndarray[Any, Any]]
 
 
 class FrontPoint(Value):
@@ -56,7 +55,7 @@ class Progress:
         self.front = [(p, w) for p, w in self.front if not p.beaten_by(point)] + [(point, weights)]
 
 
-def save_checkpoint(folder: Path, key: str, progress: Progress, variables: Sequence[Any]) -> None:
+def save_checkpoint(folder: Path, key: str, progress: Progress, variables: Weights) -> None:
     """Write the state of a training, complete or not at all."""
     state = {
         "key": key,
@@ -67,7 +66,7 @@ def save_checkpoint(folder: Path, key: str, progress: Progress, variables: Seque
         "epochs": [epoch.model_dump() for epoch in progress.epochs],
         "front": [point.model_dump() for point, _ in progress.front],
     }
-    arrays = dict(_named("variable", values_of(variables)))
+    arrays = dict(_named("variable", variables))
     for i, (_, weights) in enumerate(progress.front):
         arrays |= dict(_named(f"front{i}", weights))
     buffer = io.BytesIO()
@@ -105,19 +104,6 @@ def load_checkpoint(folder: Path, key: str, *, replace: bool = False) -> tuple[P
         front=[(point, _stored(content, f"front{i}")) for i, point in enumerate(points)],
     )
     return progress, _stored(content, "variable")
-
-
-def values_of(variables: Iterable[Any]) -> Weights:
-    """The values of Keras variables."""
-    from keras import ops
-
-    return [np.asarray(ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
-    """Set Keras variables."""
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def _named(prefix: str, values: Sequence[Any]) -> Iterable[tuple[str, Any]]:

@@ -7,14 +7,16 @@ by event, instead of on a loss whose noise moves the score as much as rounding d
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from trigforge.models.architectures import Design, Phase, TrainingSet
 from trigforge.models.architectures.base import Floats, decaying_adam
 from trigforge.models.architectures.losses import add_loss
-from trigforge.models.trained import TrainedModel
+
+if TYPE_CHECKING:
+    from trigforge.models.trained import TrainedModel
 
 SLOWER: Final = 0.3
 """Learning rate in units of the recipe's."""

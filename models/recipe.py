@@ -11,8 +11,8 @@ from typing import Any, Final
 from pydantic import Field, SerializeAsAny, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from trigforge.errors import InputError
-from trigforge.models.architectures import AnyArchitecture, Architecture
-from trigforge.models.settings import Data, Decorrelation, Pruning, Quantisation, Training
+from trigforge.models.architectures import DENSE_KINDS, AnyArchitecture, Architecture, DenseArchitecture
+from trigforge.models.settings import Arithmetic, Data, Decorrelation, Pruning, Quantisation, Training
 from trigforge.value import Value
 
 PYTHON_NAME: Final = "RECIPE"
@@ -35,6 +35,23 @@ class Recipe(Value):
     @model_validator(mode="after")
     def _parts_agree(self) -> Recipe:
         self.architecture.check(self.training, self.quantisation)
+        return self
+
+    @model_validator(mode="after")
+    def _brevitas_can_train_it(self) -> Recipe:
+        if self.quantisation.arithmetic is not Arithmetic.BREVITAS:
+            return self
+        dense = isinstance(self.architecture, DenseArchitecture)
+        if not dense:
+            known = ", ".join(DENSE_KINDS)
+            raise ValueError(f"arithmetic must be learnt here: brevitas trains dense layers only, those of {known}")
+        asked = {
+            "pruning.fan_in": self.pruning.fan_in,
+            "decorrelation.against": self.decorrelation.against,
+            "training.imitate": self.training.imitate,
+        }
+        if unknown := [key for key, value in asked.items() if value]:
+            raise ValueError(f"{unknown[0]} must be left out with arithmetic brevitas; take learnt or fixed with it")
         return self
 
     @field_validator("architecture", mode="wrap")

@@ -19,6 +19,8 @@ class Arithmetic(StrEnum):
     """The QKeras API: one width for all weights and one for all activations, as in arXiv:2006.10159."""
     FLOAT = "float"
     """Keras's own layers in single precision: the network that the others are compared with; no firmware."""
+    BREVITAS = "brevitas"
+    """Brevitas on PyTorch: widths fixed likewise, for networks of dense layers."""
 
 
 class Quantisation(Value):
@@ -44,6 +46,16 @@ class Quantisation(Value):
     def _rounding_is_known(self) -> Quantisation:
         if self.activation_rounding not in (Rounding.RND, Rounding.TRN, Rounding.RND_CONV):
             raise ValueError(f"activation_rounding must be RND, RND_CONV or TRN, not {self.activation_rounding.value}")
+        return self
+
+    @model_validator(mode="after")
+    def _brevitas_has_it(self) -> Quantisation:
+        if self.arithmetic is not Arithmetic.BREVITAS:
+            return self
+        if self.activation_rounding is Rounding.RND:
+            raise ValueError("activation_rounding must be RND_CONV or TRN with arithmetic brevitas, which has no RND")
+        if self.weight_bits == 1:
+            raise ValueError("weight_bits must be at least 2 with arithmetic brevitas, not 1: a sign and one more")
         return self
 
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from trigforge.contract import InputContract
 from trigforge.errors import InputError
 from trigforge.models.architectures import normalised
+from trigforge.models.backends import KerasNetwork, Network, network_of
+from trigforge.models.settings import Arithmetic
 from trigforge.value import Value
 
-MODEL_FILE = "model.keras"
 CONTRACT_FILE = "contract.json"
 RECORD_FILE = "training.json"
 
@@ -63,6 +64,11 @@ class TrainingRecord(Value):
         return tuple(dict.fromkeys(epoch.phase for epoch in self.epochs))
 
     @property
+    def arithmetic(self) -> Arithmetic:
+        """What the network is built from."""
+        return Arithmetic(self.settings.get("quantisation", {}).get("arithmetic", Arithmetic.LEARNT))
+
+    @property
     def seconds(self) -> float:
         """Wall time of all epochs."""
         return sum(epoch.seconds for epoch in self.epochs)
@@ -70,50 +76,45 @@ class TrainingRecord(Value):
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A quantised Keras model from normalised words (n, words) to scores (n, 1), and its contract."""
+    """A network from normalised words (n, words) to scores (n, 1), and its contract."""
 
-    keras: Any
+    network: Network
     contract: InputContract
     record: TrainingRecord
 
+    @property
+    def keras(self) -> Any:
+        """The Keras model; `InputError` if the network is of another framework."""
+        if not isinstance(self.network, KerasNetwork):
+            raise InputError(f"{self.record.recipe} must be a Keras model, not of {self.record.framework}")
+        return self.network.model
+
     def __call__(self, words: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The trainer's own scores (n, outputs) of words (n, words)."""
-        values = normalised(self.contract, np.asarray(words))
-        scores = np.asarray(self.keras.predict(values, batch_size=16384, verbose=0), dtype=np.float64)
-        return scores.reshape(len(values), -1)
+        return self.network(normalised(self.contract, np.asarray(words)))
 
     def save(self, folder: Path) -> TrainedModel:
         """Write the model, its contract and its record, which comes last; the same model with its file's digest."""
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = folder / f".part-{MODEL_FILE}"
-        self.keras.save(scratch)
-        scratch.replace(folder / MODEL_FILE)
+        self.network.save(folder)
         self.contract.save(folder / CONTRACT_FILE)
-        record = self.record.model_copy(update={"model_digest": _file_digest(folder / MODEL_FILE)})
+        record = self.record.model_copy(update={"model_digest": _file_digest(folder / self.network.file)})
         record.save(folder / RECORD_FILE)
-        return TrainedModel(self.keras, self.contract, record)
+        return TrainedModel(self.network, self.contract, record)
 
 
 def load_trained(folder: Path) -> TrainedModel:
     """Read what `TrainedModel.save` wrote; a missing or foreign file raises `InputError`."""
-    model_file = folder / MODEL_FILE
-    if not model_file.is_file():
-        raise InputError(f"{folder} must hold a trained model ({MODEL_FILE}); 'trigforge train' writes one")
+    if not (folder / RECORD_FILE).is_file():
+        raise InputError(f"{folder} must hold a trained model and its {RECORD_FILE}; 'trigforge train' writes them")
     record = TrainingRecord.load(folder / RECORD_FILE)
+    kind = network_of(record.arithmetic)
+    model_file = folder / kind.file
+    if not model_file.is_file():
+        raise InputError(f"{folder} must hold a trained model ({kind.file}); 'trigforge train' writes one")
     if _file_digest(model_file) != record.model_digest:
         raise InputError(f"{model_file} must be the file that {RECORD_FILE} names, but its digest differs; train again")
-    return TrainedModel(load_keras(model_file), InputContract.load(folder / CONTRACT_FILE), record)
-
-
-def load_keras(path: Path) -> Any:
-    """Read a Keras 3 model file with HGQ layers."""
-    import hgq.layers  # noqa: F401  (registers the layers' classes)
-    import keras
-
-    try:
-        return keras.models.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError) as error:
-        raise InputError(f"{path} must be a Keras 3 model file: {str(error).splitlines()[0]}") from None
+    return TrainedModel(kind.load(folder), InputContract.load(folder / CONTRACT_FILE), record)
 
 
 def _file_digest(path: Path) -> str:

@@ -15,7 +15,8 @@ from trigforge.fixed import FixedType, Overflow, Rounding
 def fixed_point_quantizer(node: Any, inputs: list[Symbols]) -> Outcome:
     """Every element cast to its own keep-negative, width and integer bits; no bits make it the constant 0.
 
-    An output of the graph is what its array's type holds of that, which hls4ml narrows to what later layers use.
+    The layer gives what its array's type holds of that: hls4ml narrows it to what later layers use, and joins to it the
+    one type of a quantiser behind it.
     """
     (values,) = inputs
     try:
@@ -33,6 +34,4 @@ def fixed_point_quantizer(node: Any, inputs: list[Symbols]) -> Outcome:
         widths.append(examine(node.name, "quantiser", value, kind))
     worst = max(widths, key=lambda w: SEVERITY[w.loss], default=None)
     quantised = array_of(np.array(results, dtype=object).reshape(values.shape), values)
-    if set(node.outputs) & set(node.model.outputs):
-        quantised = cast(quantised, result_type(node), label(node))
-    return Outcome(quantised, () if worst is None else (worst,), final=True)
+    return Outcome(cast(quantised, result_type(node), label(node)), () if worst is None else (worst,), final=True)

@@ -76,12 +76,14 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A part of the training: a Keras model that adds its own losses, and the arrays that it is trained on.
+    """A part of the training: a model that knows its own loss, and the arrays that it is trained on.
+
+    The model is a Keras model that adds its losses, or a `Learner` of PyTorch, which has no `score`.
 
     `inputs` makes them from background events, anew for every epoch. `score` is a tensor of the model's graph, the
-    firmware's output for the first input, or None. `share` is the phase's share of all epochs. `optimiser` makes one
-    from the recipe's learning rate and the number of steps; `before` is called when the phase or a later one begins,
-    `after` when its last step is done.
+    firmware's output for the first input, or None. `share` is the phase's share of all epochs. `optimiser` makes one of
+    Keras's from the recipe's learning rate and the number of steps; `before` is called when the phase or a later one
+    begins, `after` when its last step is done.
     """
 
     name: str

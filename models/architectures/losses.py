@@ -1,4 +1,8 @@
-"""Losses and sampling as Keras layers: training only, none of them reaches firmware."""
+"""Losses and sampling: training only, none of them reaches firmware.
+
+Losses that several frameworks train with take the operations `ops` of one: `keras.ops`, or those of the same names on
+PyTorch tensors.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +46,8 @@ def sample(name: str, mean: Any, log_variance: Any, seed: int) -> Any:
     return Sample()([mean, log_variance])
 
 
-def divergence(mean: Any, log_variance: Any) -> Any:
+def divergence(ops: Any, mean: Any, log_variance: Any) -> Any:
     """Kullback-Leibler divergence (n,) of N(µ, σ²) from N(0, 1), summed over the latent space."""
-    from keras import ops
-
     variance = ops.exp(ops.clip(log_variance, -10.0, 10.0))
     return 0.5 * ops.sum(ops.square(mean) + variance - 1.0 - ops.log(variance), axis=-1)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from trigforge.models.architectures.base import Architecture, Design, Phase, TrainingSet
+from trigforge.models.architectures.base import Design, Phase, TrainingSet
+from trigforge.models.architectures.dense import DenseArchitecture, DenseLayer, DenseNetwork, build
 from trigforge.models.architectures.losses import add_loss
 from trigforge.models.layers import Layers
+
+if TYPE_CHECKING:
+    from trigforge.models.backends.brevitas_layers import DenseModule
 
 CENTRED_ON = 20_000
 """Events whose mean image is the centre."""
 
 
-class OneClass(Architecture):
+class OneClass(DenseArchitecture):
     """Dense layers without bias; score ‖φ(x) - c‖² with the centre c, the mean image of the background at the start.
 
     Loss: the score, at most `cap` times its mean in a batch so that no outlier pulls, and `spread` times the hinge of
@@ -29,29 +33,38 @@ class OneClass(Architecture):
     cap: float = Field(default=10.0, gt=1)
 
     @property
-    def shape(self) -> str:
-        """Hidden layers and image."""
-        return "-".join(str(n) for n in (*self.hidden, self.outputs))
+    def dense(self) -> DenseNetwork:
+        """Hidden layers without bias, image, ‖image‖²: the centre is in the image's bias."""
+        hidden = (DenseLayer(name=f"encoder_{i}", width=width, bias=False) for i, width in enumerate(self.hidden))
+        return DenseNetwork(layers=(*hidden, DenseLayer(name="image", width=self.outputs, relu=False)), squared=True)
 
     def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:  # noqa: ARG002
         """One phase."""
         import keras
-
-        words = hidden = keras.Input((background.contract.words,), name="words")
-        with layers.scope():
-            for i, width in enumerate(self.hidden):
-                hidden = layers.dense(width, f"encoder_{i}", relu=True, bias=False)(hidden)
-            last = layers.dense(self.outputs, "image", output=True)
-            image = last(hidden)
-            score = layers.dot("score")([image, image])
-        shares = keras.Input((1,), name="sample_weight")
-        training = keras.Model([words, shares], add_loss("svdd_loss", self._loss, score, image, shares))
-        before = partial(_centre, last, keras.Model(words, image), background[:CENTRED_ON])
-        return Design(keras.Model(words, score), (Phase("svdd", training, score=score, before=before),))
-
-    def _loss(self, score: Any, image: Any, shares: Any) -> Any:
         from keras import ops
 
+        words = keras.Input((background.contract.words,), name="words")
+        with layers.scope():
+            (*_, last), (*_, image), score = build(self.dense, layers, words)
+        shares = keras.Input((1,), name="sample_weight")
+        loss = add_loss("svdd_loss", partial(self.loss, ops), score, image, shares)
+        before = partial(_centre, last, keras.Model(words, image), background[:CENTRED_ON])
+        phase = Phase("svdd", keras.Model([words, shares], loss), score=score, before=before)
+        return Design(keras.Model(words, score), (phase,))
+
+    def brevitas(self, network: DenseModule, background: TrainingSet) -> Phase:
+        """The same phase."""
+        from trigforge.models.backends.brevitas_layers import OPS, Learner
+
+        def forward(_: Learner, words: Any, shares: Any) -> Any:
+            image = network.tensors(words)[-1]
+            return self.loss(OPS, network.output(image), image, shares)
+
+        before = partial(network.centre, background[:CENTRED_ON].values)
+        return Phase("svdd", Learner(forward, network), before=before)
+
+    def loss(self, ops: Any, score: Any, image: Any, shares: Any) -> Any:
+        """The loss (n,) of scores (n, 1), images (n, outputs) and weights (n, 1) of a batch."""
         distance = ops.minimum(score, self.cap * ops.stop_gradient(ops.mean(score * shares)))
         mean = ops.mean(image * shares, axis=0)
         deviation = ops.sqrt(ops.mean(ops.square(image - mean) * shares, axis=0) + 1e-4)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from trigforge.models.architectures.base import Architecture, Design, Phase, TrainingSet
+from trigforge.models.architectures.base import Design, Phase, TrainingSet
+from trigforge.models.architectures.dense import DenseArchitecture, DenseLayer, DenseNetwork, build
 from trigforge.models.architectures.importance import Reconstruction
 from trigforge.models.architectures.losses import add_loss, divergence, sample
 from trigforge.models.layers import Layers
 
+if TYPE_CHECKING:
+    from trigforge.models.backends.brevitas_layers import DenseModule
 
-class Vae(Architecture):
+Loss = Callable[..., Any]
+
+
+class Vae(DenseArchitecture):
     """Encoder and score Σµ² in firmware; a decoder and a sampling layer for training only.
 
     Loss: (1-λ)·MSE + λ·KL with λ = `kl_weight`; KL of N(µ, σ²) from N(0, 1), summed over the latent space; MSE summed
@@ -28,39 +36,54 @@ class Vae(Architecture):
     reconstruct: Reconstruction = Reconstruction()
 
     @property
-    def shape(self) -> str:
-        """Hidden layers and latent space."""
-        return "-".join(str(n) for n in (*self.hidden, self.latent))
+    def dense(self) -> DenseNetwork:
+        """Hidden layers, latent mean, Σµ²."""
+        hidden = (DenseLayer(name=f"encoder_{i}", width=width) for i, width in enumerate(self.hidden))
+        mean = DenseLayer(name="latent_mean", width=self.latent, relu=False)
+        return DenseNetwork(layers=(*hidden, mean), squared=True)
 
     def design(self, layers: Layers, background: TrainingSet, seed: int) -> Design:
         """One phase: encoder and decoder together."""
         import keras
+        from keras import ops
 
         inputs = background.contract.words
         with layers.scope():
-            words = hidden = keras.Input((inputs,), name="words")
-            for i, width in enumerate(self.hidden):
-                hidden = layers.dense(width, f"encoder_{i}", relu=True)(hidden)
-            mean = layers.dense(self.latent, "latent_mean", output=True)(hidden)
-            score = layers.dot("score")([mean, mean])
+            words = keras.Input((inputs,), name="words")
+            _, (*_, hidden, mean), score = build(self.dense, layers, words)
         shares = keras.Input((1,), name="sample_weight")
         log_variance = keras.layers.Dense(self.latent, name="latent_log_variance")(hidden)
         decoded = sample("sample", mean, log_variance, seed)
         for i, width in enumerate(reversed(self.hidden)):
             decoded = keras.layers.Dense(width, activation="relu", name=f"decoder_{i}")(decoded)
         decoded = keras.layers.Dense(inputs, name="decoder_out")(decoded)
-        loss = self._loss(self.reconstruct.importance(background).astype(np.float32))
-        decoded = add_loss("vae_loss", loss, decoded, words, mean, log_variance, shares)
+        decoded = add_loss("vae_loss", self.loss(ops, background), decoded, words, mean, log_variance, shares)
         training = keras.Model([words, shares], decoded)
         return Design(keras.Model(words, score), (Phase("vae", training, score=score),))
 
-    def _loss(self, importance: Any) -> Any:
-        from keras import ops
+    def brevitas(self, network: DenseModule, background: TrainingSet) -> Phase:
+        """The same phase; σ is read from the quantised hidden layer."""
+        from trigforge.models.backends.brevitas_layers import OPS, Learner, plain
 
-        def loss(decoded: Any, words: Any, mean: Any, log_variance: Any, shares: Any) -> Any:
-            present = ops.cast(words != 0, words.dtype) * importance
-            error = ops.sum(present * ops.square(words - decoded), axis=-1) / self.latent
-            kl = divergence(mean, log_variance)
-            return shares[:, 0] * ((1.0 - self.kl_weight) * error + self.kl_weight * kl)
+        spread = plain((self.hidden[-1], self.latent))
+        decoder = plain((self.latent, *reversed(self.hidden), background.contract.words))
+        loss = self.loss(OPS, background)
 
-        return loss
+        def forward(learner: Learner, words: Any, shares: Any) -> Any:
+            *_, hidden, mean = network.tensors(words)
+            log_variance = spread(hidden)
+            return loss(decoder(learner.sample(mean, log_variance)), words, mean, log_variance, shares)
+
+        return Phase("vae", Learner(forward, network, spread, decoder))
+
+    def loss(self, ops: Any, background: TrainingSet) -> Loss:
+        """The loss (n,) of decoded words (n, words), words, µ and ln σ² (n, latent) and weights (n, 1)."""
+        return partial(self._loss, ops, self.reconstruct.importance(background).astype(np.float32))
+
+    def _loss(
+        self, ops: Any, importance: Any, decoded: Any, words: Any, mean: Any, log_variance: Any, shares: Any
+    ) -> Any:
+        present = ops.cast(words != 0, words.dtype) * ops.convert_to_tensor(importance)
+        error = ops.sum(present * ops.square(words - decoded), axis=-1) / self.latent
+        kl = divergence(ops, mean, log_variance)
+        return shares[:, 0] * ((1.0 - self.kl_weight) * error + self.kl_weight * kl)

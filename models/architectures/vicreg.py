@@ -115,7 +115,7 @@ class VicregVae(Architecture):
         from keras import ops
 
         error = ops.sum(ops.square(decoded - embedding), axis=-1)
-        return shares[:, 0] * (error + self.kl_weight * divergence(mean, log_variance))
+        return shares[:, 0] * (error + self.kl_weight * divergence(ops, mean, log_variance))
 
 
 def _through(stack: list[Any], tensor: Any) -> Any:

@@ -10,13 +10,16 @@ from pathlib import Path
 from trigforge.contract import InputContract
 from trigforge.errors import InputError
 from trigforge.firmware.divergence import LayerDivergence, csim_layers, first_divergence, program_layers
+from trigforge.firmware.frontends.brevitas import convert_brevitas
 from trigforge.firmware.frontends.conversion import Conversion, FloatArray, Source
 from trigforge.firmware.frontends.files import convert_file
+from trigforge.firmware.frontends.keras3 import convert_keras
 from trigforge.firmware.hls import Csim, compile_csim, tensor_sizes
 from trigforge.firmware.lowering import Lowering, Width, lower
 from trigforge.firmware.program import IntegerProgram, Provenance
 from trigforge.firmware.project import ModelFile, Project
 from trigforge.fixed import FixedType, IntArray
+from trigforge.models.backends import BrevitasNetwork, KerasNetwork, Network
 from trigforge.sim.cosim import LevelResult, Vectors, compare
 from trigforge.sim.cosim.vectors import contract_vectors
 from trigforge.value import Value
@@ -97,6 +100,14 @@ def convert_project(project: Project, folder: Path, build: Path) -> ConvertedMod
     contract = known or _contract(project, source)
     contract.save(build / CONTRACT_FILE)
     return ConvertedModel(project, contract, source, compile_csim(source.graph), lowering)
+
+
+def convert_network(network: Network, words: int, conversion: Conversion) -> Source:
+    """Convert a trained network of so many words that is in memory, and write its HLS project."""
+    if isinstance(network, BrevitasNetwork):
+        return convert_brevitas(network.module, (words,), conversion)
+    assert isinstance(network, KerasNetwork)
+    return convert_keras(network.model, conversion)
 
 
 def examine(converted: ConvertedModel, vectors: Vectors | None = None, *, explain: bool = False) -> ConversionReport:

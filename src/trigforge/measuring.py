@@ -14,11 +14,12 @@ from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.emulator import compile_emulator
 from trigforge.firmware.program import IntegerProgram
 from trigforge.fixed import IntArray
+from trigforge.models.backends import KerasNetwork, load_keras
 from trigforge.models.metrics import Comparison, ScoreArrays, ScoreKind, grow_forest
 from trigforge.models.metrics.baselines import FOREST_EVENTS
 from trigforge.models.metrics.roc import Scores
 from trigforge.models.settings import Data
-from trigforge.models.trained import MODEL_FILE, RECORD_FILE, TrainedModel, load_keras, load_trained
+from trigforge.models.trained import RECORD_FILE, TrainedModel, load_trained
 from trigforge.training import FLOAT_FOLDER, POST_TRAINING, TEACHER_FILE, program_of, project_of_folder
 
 COMPARISON_FILE: Final = "comparison.json"
@@ -35,22 +36,22 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
     None if the folder's model has no record of a training, or not one score.
     """
     trained = _record_and_model(folder)
-    if trained is None or trained.keras.output_shape[-1] != 1:
+    if trained is None or trained.network.outputs != 1:
         return None
     dataset = dataset_of(data_of(trained), samples)
     events, contract = dataset.measured(), trained.contract
-    program = program_of(trained.keras, contract, project_of_folder(folder))
+    program = program_of(trained.network, contract, project_of_folder(folder))
     emulator = compile_emulator(program, folder)
     scores = {
         SUBJECT: events.score_words(ScoreKind.FIRMWARE, contract, lambda words: emulator(words)[:, 0]),
         "trainer": events.score_words(ScoreKind.QUANTISED, contract, lambda words: trained(words)[:, 0]),
     }
     _require_exact(program, scores[SUBJECT], scores["trainer"], folder)
-    if (folder / FLOAT_FOLDER / MODEL_FILE).is_file():
+    if (folder / FLOAT_FOLDER / KerasNetwork.file).is_file():
         twin = load_trained(folder / FLOAT_FOLDER)
         scores["float network"] = events.score_words(ScoreKind.FLOAT, twin.contract, lambda words: twin(words)[:, 0])
     if (folder / TEACHER_FILE).is_file():
-        teacher = TrainedModel(load_keras(folder / TEACHER_FILE), contract, trained.record)
+        teacher = TrainedModel(KerasNetwork(load_keras(folder / TEACHER_FILE)), contract, trained.record)
         scores["teacher"] = events.score_words(ScoreKind.FLOAT, contract, lambda words: teacher(words)[:, 0])
     for quantised in sorted(folder.glob(f"{POST_TRAINING}*")):
         name = f"{quantised.name.removeprefix(POST_TRAINING)} bits after training"
@@ -99,19 +100,21 @@ def _record_and_model(folder: Path) -> TrainedModel | None:
 def _post_training(folder: Path, events: Events) -> ScoreArrays:
     """The firmware score of a float network that was quantised after its training."""
     twin = load_trained(folder)
-    emulator = compile_emulator(program_of(twin.keras, twin.contract, project_of_folder(folder)), folder)
+    emulator = compile_emulator(program_of(twin.network, twin.contract, project_of_folder(folder)), folder)
     return events.score_words(ScoreKind.QUANTISED, twin.contract, lambda words: emulator(words)[:, 0])
 
 
 def latent_score(trained: TrainedModel, events: Events) -> dict[str, ScoreArrays]:
     """The squared length of the latent code as a row, where the score is something else."""
+    if not isinstance(trained.network, KerasNetwork):
+        return {}
     import keras
 
     layers = {layer.name: layer for layer in trained.keras.layers}
     found = next((layers[name] for name in LATENT if name in layers), None)
     if found is None or "score_difference" not in layers:
         return {}
-    code = TrainedModel(keras.Model(trained.keras.input, found.output), trained.contract, trained.record)
+    code = TrainedModel(KerasNetwork(keras.Model(trained.keras.input, found.output)), trained.contract, trained.record)
 
     def length(words: IntArray) -> Scores:
         squares: Scores = np.square(code(words)).sum(axis=1)

@@ -12,13 +12,12 @@ from typing import Final
 import numpy as np
 
 from trigforge.contract import InputContract
-from trigforge.conversion import REPORT_FILE, ConvertedModel, examine
+from trigforge.conversion import REPORT_FILE, ConvertedModel, convert_network, examine
 from trigforge.errors import InputError
 from trigforge.events.files import PART
 from trigforge.firmware.design import RtlDesign
 from trigforge.firmware.emulator import Emulator
 from trigforge.firmware.frontends.conversion import Conversion
-from trigforge.firmware.frontends.keras3 import convert_keras
 from trigforge.firmware.hls import compile_csim, load_csim
 from trigforge.firmware.lowering import lower
 from trigforge.firmware.program import IntegerProgram, Provenance
@@ -117,7 +116,7 @@ def make_program(run: Run, update: Update) -> str:
     project = run.config.project
     update(0.1, "hls4ml")
     conversion = Conversion(project.top, run.build / "hls", trained.contract.model_input, project.targets)
-    source = convert_keras(trained.keras, conversion)
+    source = convert_network(trained.network, trained.contract.words, conversion)
     update(0.4, "g++ csim")
     csim = compile_csim(source.graph)
     update(0.8, "lowering")

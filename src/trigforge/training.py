@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from trigforge.contract import InputContract
+from trigforge.conversion import convert_network
 from trigforge.errors import InputError
 from trigforge.firmware.frontends.conversion import Conversion
-from trigforge.firmware.frontends.keras3 import convert_keras
 from trigforge.firmware.lowering import lower
-from trigforge.firmware.network import Network, engine_program
+from trigforge.firmware.network import Network as Operations
+from trigforge.firmware.network import engine_program
 from trigforge.firmware.pipeline import choose_pipeline
 from trigforge.firmware.program import IntegerProgram
 from trigforge.firmware.project import Precision, Project
@@ -23,13 +26,16 @@ from trigforge.firmware.rtl import write_rtl
 from trigforge.firmware.synthesis import estimate
 from trigforge.fixed import IntArray
 from trigforge.models.architectures import TrainingSet, normalised
+from trigforge.models.backends import BrevitasNetwork, KerasNetwork, Network, network_of
 from trigforge.models.checkpoint import FrontPoint
 from trigforge.models.post_training import PostTraining, calibrate
 from trigforge.models.recipe import Recipe
 from trigforge.models.settings import Arithmetic, Choice, Pruning
 from trigforge.models.train import Aim, LutTarget, Report, Trained, train
-from trigforge.models.trained import CONTRACT_FILE, MODEL_FILE, TrainedModel
+from trigforge.models.trained import CONTRACT_FILE, TrainedModel
+from trigforge.sim.cosim.vectors import contract_vectors
 from trigforge.value import Value, write_atomic
+from trigforge.verification import FRAMEWORK_FILE
 
 YOSYS_PER_ALKAID: Final = 1.45
 """Yosys's LUTs for one of alkaid's: 1.33 to 1.48 for the reference projects (docs/synthesis.md)."""
@@ -43,7 +49,11 @@ TEACHER_FILE: Final = "teacher.keras"
 FLOAT_FOLDER: Final = "float"
 POST_TRAINING: Final = "post_training_"
 CALIBRATION_EVENTS: Final = 50_000
+FROZEN: Final = 500
+"""Events of every kind whose outputs by PyTorch are kept."""
 PROJECT_FILE: Final = "project.toml"
+Outputs = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float64]]
+"""Values (n, words) to outputs (n, outputs)."""
 
 
 class Front(Value):
@@ -70,16 +80,16 @@ class Monitor:
         """The background efficiency of the merit."""
         return max(MERIT_FPR, MERIT_EVENTS / len(self.background))
 
-    def __call__(self, firmware: Any) -> float:
-        """The merit of a Keras model from values to scores."""
+    def __call__(self, firmware: Outputs) -> float:
+        """The merit of what makes scores (n, 1) of values (n, words)."""
         scores = self._scores(firmware, self.background)
         order = np.argsort(-scores, kind="stable")
         passing = np.cumsum(self.weights[order]) <= self.fpr * self.weights.sum()
         cut = scores[order][np.count_nonzero(passing)]
         return float(np.mean([(self._scores(firmware, words) > cut).mean() for words in self.signals.values()]))
 
-    def _scores(self, firmware: Any, words: IntArray) -> Any:
-        return firmware.predict(normalised(self.contract, words), batch_size=16384, verbose=0)[:, 0]
+    def _scores(self, firmware: Outputs, words: IntArray) -> Any:
+        return firmware(normalised(self.contract, words))[:, 0]
 
 
 def chooser(recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray]) -> tuple[Monitor | None, str]:
@@ -112,6 +122,8 @@ def train_project(
     trained = train(recipe, background, report, Aim(merit, label, target), out, twin=twin)
     _save_front(trained, label, out)
     saved = replace(trained, model=trained.model.save(out))
+    if isinstance(trained.model.network, BrevitasNetwork):
+        _freeze(trained.model, background, out)
     if trained.teacher is not None:
         trained.teacher.save(out / TEACHER_FILE)
     comment = f"{recipe.title or recipe.name}: {recipe.architecture.shape}"
@@ -140,7 +152,7 @@ def quantise_twin(twin: TrainedModel, background: TrainingSet, bits: int, projec
     layers = calibrate(twin.keras, twin.contract.model_input, background[:CALIBRATION_EVENTS].values, settings)
     precision = Precision(default=f"fixed<{bits},{(bits + 1) // 2},RND,SAT>", layers=layers)
     assert project.model is not None
-    model = project.model.model_copy(update={"precision": precision})
+    model = project.model.model_copy(update={"precision": precision, "file": KerasNetwork.file})
     twin.save(folder)
     comment = (
         f"{twin.record.title or twin.record.recipe}: {twin.record.network}, quantised to {bits} bits after training"
@@ -152,7 +164,7 @@ def quantise_twin(twin: TrainedModel, background: TrainingSet, bits: int, projec
 def project_of(recipe: Recipe, clock_ns: float, budget_ns: float) -> Project:
     """A project of a trained recipe in its own folder."""
     targets = {"clock_ns": clock_ns, "latency_budget_ns": budget_ns}
-    model = {"file": MODEL_FILE, "contract": CONTRACT_FILE}
+    model = {"file": network_of(recipe.quantisation.arithmetic).file, "contract": CONTRACT_FILE}
     return Project.parse({"name": recipe.name, "model": model, "targets": targets}, where="the command line")
 
 
@@ -166,7 +178,8 @@ def project_text(project: Project, comment: str) -> str:
     assert project.model is not None
     targets, precision = project.targets, project.model.precision
     text = (
-        f'# {comment}\nname = "{project.name}"\n\n[model]\nfile = "{MODEL_FILE}"\ncontract = "{CONTRACT_FILE}"\n\n'
+        f'# {comment}\nname = "{project.name}"\n\n'
+        f'[model]\nfile = "{project.model.file}"\ncontract = "{CONTRACT_FILE}"\n\n'
         f'[targets]\npart = "{targets.part}"\nclock_ns = {targets.clock_ns}\n'
         f"latency_budget_ns = {targets.latency_budget_ns}\n"
     )
@@ -178,23 +191,23 @@ def project_text(project: Project, comment: str) -> str:
     return text
 
 
-def program_of(keras: Any, contract: InputContract, project: Project) -> IntegerProgram:
-    """The integer program of a Keras model, nothing of it kept."""
+def program_of(network: Network, contract: InputContract, project: Project) -> IntegerProgram:
+    """The integer program of a network, nothing of it kept."""
     with tempfile.TemporaryDirectory() as scratch:
         precision = Precision() if project.model is None else project.model.precision
         conversion = Conversion(
             project.top, Path(scratch) / "hls", contract.model_input, project.targets, precision=precision
         )
-        return lower(convert_keras(keras, conversion).graph, contract).program
+        return lower(convert_network(network, contract.words, conversion).graph, contract).program
 
 
 def _target(lut: int, contract: InputContract, project: Project) -> LutTarget:
-    def quick(keras: Any) -> int:
-        return round(YOSYS_PER_ALKAID * Network.of(engine_program(program_of(keras, contract, project))).cost)
+    def quick(network: Network) -> int:
+        return round(YOSYS_PER_ALKAID * Operations.of(engine_program(program_of(network, contract, project))).cost)
 
-    def fits(keras: Any) -> bool:
-        program = program_of(keras, contract, project)
-        if LEAST_YOSYS_PER_ALKAID * Network.of(engine_program(program)).cost > lut:
+    def fits(network: Network) -> bool:
+        program = program_of(network, contract, project)
+        if LEAST_YOSYS_PER_ALKAID * Operations.of(engine_program(program)).cost > lut:
             return False
         try:
             choose_pipeline(program, project.targets)
@@ -209,8 +222,17 @@ def _target(lut: int, contract: InputContract, project: Project) -> LutTarget:
 
 def _save_front(trained: Trained, label: str, out: Path) -> None:
     """Write the front's points, and the model of each in a folder of its own; what was chosen stays in the model."""
-    chosen = [np.array(v) for v in trained.model.keras.get_weights()]
+    chosen = trained.model.network.weights
     for index, (point, _) in enumerate(trained.front):
         trained.at(index).save(out / "front" / f"{point.epoch:04d}")
-    trained.model.keras.set_weights(chosen)
+    trained.model.network.assign(chosen)
     Front(merit=label, points=tuple(point for point, _ in trained.front)).save(out / FRONT_FILE)
+
+
+def _freeze(model: TrainedModel, background: TrainingSet, out: Path) -> None:
+    """Write words and PyTorch's own outputs for them, which 'trigforge verify' compares with the program."""
+    suggested = contract_vectors(model.contract, random=FROZEN, saturating=FROZEN, constrained=FROZEN, seed=1).words
+    words = np.concatenate([background.words[:FROZEN], suggested])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, words=words.astype(np.int32), outputs=model(words))
+    write_atomic(out / FRAMEWORK_FILE, buffer.getvalue())

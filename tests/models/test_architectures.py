@@ -1,4 +1,4 @@
-"""Every shipped recipe, trained for an epoch, is exact in firmware: Keras = csim = program. Losses and augmentation."""
+"""Every shipped recipe, trained for an epoch, is exact in firmware: trainer = csim = program. Losses, augmentation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tests.models.backgrounds import toy_background
+from trigforge.conversion import convert_network
 from trigforge.firmware.frontends.conversion import Conversion
-from trigforge.firmware.frontends.keras3 import convert_keras
 from trigforge.firmware.hls import compile_csim
 from trigforge.firmware.lowering import lower
+from trigforge.fixed import Rounding
 from trigforge.models.architectures import normalised
 from trigforge.models.architectures.augment import Augmentation
 from trigforge.models.architectures.autoencoder import scales
@@ -30,16 +31,19 @@ SMALL = {
 }
 """Recipes of Level-1 words made small, which compile fast; those of other words have tests of their own."""
 FIXED = [("vae_l1", Arithmetic.FIXED), ("conv_l1", Arithmetic.FIXED)]
+BREVITAS = [(name, Arithmetic.BREVITAS) for name in ("vae_l1", "one_class_l1", "compression_l1")]
 
 
-@pytest.mark.parametrize(("name", "arithmetic"), [*((n, Arithmetic.LEARNT) for n in SMALL), *FIXED])
+@pytest.mark.parametrize(("name", "arithmetic"), [*((n, Arithmetic.LEARNT) for n in SMALL), *FIXED, *BREVITAS])
 def test_recipes_are_exact_in_firmware(tmp_path: Path, name: str, arithmetic: Arithmetic) -> None:
     smaller = {f"architecture.{key}": value for key, value in SMALL[name].items()}
-    asked = {"quantisation.arithmetic": arithmetic, "training.epochs": 1, "training.batch": 256}
+    quantised = {"quantisation.arithmetic": arithmetic, "quantisation.activation_rounding": Rounding.RND_CONV}
+    asked = {**quantised, "training.epochs": 1, "training.batch": 256}
     background = toy_background(1500)
     model = train(changed(find_recipe(name), {**smaller, **asked}), background).model
     contract = model.contract
-    source = convert_keras(model.keras, Conversion(f"{name}_core", tmp_path / "hls", contract.model_input))
+    conversion = Conversion(f"{name}_core", tmp_path / "hls", contract.model_input)
+    source = convert_network(model.network, contract.words, conversion)
     lowering = lower(source.graph, contract)
     lowering.require_no_wrap()
     low, high = contract.limits()

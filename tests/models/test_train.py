@@ -15,12 +15,13 @@ from tests.models.test_architectures import SMALL
 from trigforge.errors import InputError
 from trigforge.models.architectures.importance import Reconstruction
 from trigforge.models.architectures.vae import Vae
+from trigforge.models.backends import load_keras
 from trigforge.models.checkpoint import FrontPoint, Progress
 from trigforge.models.price import MARGIN, Price, controlled, scheduled
 from trigforge.models.recipe import Recipe, changed, find_recipe
 from trigforge.models.settings import Arithmetic, Decorrelation, Pruning, Quantisation, Training
 from trigforge.models.train import Aim, LutTarget, train
-from trigforge.models.trained import load_keras, load_trained
+from trigforge.models.trained import load_trained
 
 TRAINING = Training(epochs=3, batch=256)
 RECIPE = Recipe(
@@ -139,7 +140,7 @@ def test_a_point_of_the_front_is_the_model_of_its_epoch() -> None:
     background, scores = toy_background(EVENTS), []  # type: Any, list[Any]
 
     def merit(firmware: Any) -> float:
-        scores.append(firmware.predict(background.values, verbose=0))
+        scores.append(firmware(background.values))
         return float(len(scores))  # every epoch better than the one before
 
     trained = train(RECIPE, background, aim=Aim(merit=merit))
@@ -239,7 +240,9 @@ def test_a_float_twin_has_no_bits() -> None:
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"must hold a trained model \(model.keras\); 'trigforge train' writes one"):
+    with pytest.raises(
+        InputError, match=r"must hold a trained model and its training\.json; 'trigforge train' writes them"
+    ):
         load_trained(tmp_path)
     (tmp_path / "model.keras").write_text("no")
     with pytest.raises(InputError, match=r"model\.keras must be a Keras 3 model file"):

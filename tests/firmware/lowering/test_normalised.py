@@ -93,6 +93,26 @@ def test_outputs_that_hls4ml_narrows_for_a_later_layer_equal_csim(
     assert not np.array_equal(outputs(program(LANE.from_float(values))), source.reference(values))
 
 
+def test_a_quantiser_joined_to_one_of_many_types_rounds_twice(tmp_path: Path) -> None:
+    """As Keras does, whose second quantiser has fewer bits, and as many for every element."""
+    from hgq.layers import QDense
+
+    keras.utils.set_random_seed(5)
+    with scopes("SAT"):
+        x = keras.Input((4,), name="x")
+        hidden = QDense(6, enable_oq=True, name="hidden")(x)
+        model = keras.Model(x, QDense(2, name="scores")(hidden))
+    own, joined = model.get_layer("hidden").oq.quantizer, model.get_layer("scores").iq.quantizer
+    for quantiser, fractions in ((own, [5.0, 6.0, 4.0]), (joined, [3.0])):
+        for variable in quantiser.variables:
+            if variable.path.rsplit("/", 1)[-1] == "f":
+                variable.assign(np.resize(fractions, variable.shape))
+    conversion = Conversion("twice", tmp_path / "twice", LANE)
+    source, values = convert_keras(model, conversion), make_values(LANE, (4,))
+    assert "hidden_oq" in source.graph.graph
+    check_exact(source, conversion, values)
+
+
 def on_a_grid(model: Any) -> Any:
     """Weights and normalisations of few bits: the scale is `gamma` times a power of two."""
     rng = np.random.default_rng(3)
