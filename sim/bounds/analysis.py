@@ -22,7 +22,7 @@ from trigforge.sim.bounds.residue import ALL_BITS, Residue, residue_of
 
 ENUMERATED = 1 << 14
 """Most values of a word that are all tried."""
-IMAGINED = 1 << 13
+IMAGINED = 1 << 17
 """Most values of a node for which all that depends on it alone is tried."""
 
 

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
 
+import numpy as np
+
+from trigforge.fixed import IntArray
 from trigforge.sim.bounds.dual import Floats, Infeasible, Optimum, Solver
-from trigforge.sim.bounds.network import Clip, Floor, Problem, Rule
-from trigforge.sim.bounds.relax import TARGET, Bounds, Box, Interval, Row, propagate, rows, value_of
+from trigforge.sim.bounds.network import Clip, Floor, Image, Problem, Rule
+from trigforge.sim.bounds.reach import Interval
+from trigforge.sim.bounds.relax import TARGET, Bounds, Box, Row, propagate, rows, value_of
 
 Look = Callable[[Floats], bool]
 """A point of a problem's variables -> whether an event near it is in the region; called at every branch."""
@@ -26,6 +30,12 @@ class Region:
     def holds(self, value: int) -> bool:
         """Whether a mantissa is in it."""
         return (self.first is None or self.first <= value) and (self.last is None or value <= self.last)
+
+    def distance(self, values: IntArray) -> IntArray:
+        """How far mantissas (n,) are from it."""
+        below = 0 if self.first is None else np.maximum(self.first - values, 0)
+        above = 0 if self.last is None else np.maximum(values - self.last, 0)
+        return np.asarray(np.zeros_like(values) + below + above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +149,7 @@ class _Search:
         if best is None:
             return float(operand[1] - operand[0])
         unit = self.problem.variables[number].unit
-        return abs(value_of(rule, at) / unit - float(best.point[number])) * (float(best.weights[number]) + 1e-9)
+        return abs(value_of(rule, unit, at) / unit - float(best.point[number])) * (float(best.weights[number]) + 1e-9)
 
     def operand(self, rule: Rule, point: Floats) -> float:
         """A rule's operand at a point."""
@@ -160,5 +170,9 @@ def _cut(rule: Rule, operand: Interval, at: float) -> int | None:
     if isinstance(rule, Clip):
         inside = low < rule.bound < high
         return (rule.bound if rule.upper else rule.bound - 1) if inside else None
+    if isinstance(rule, Image):
+        unit = rule.source_unit
+        point = rule.curve.cut(low // unit, high // unit, at / unit)
+        return None if point is None else point * unit
     margin = (high - low) / 8
     return int(at if low + margin <= at < high - margin else _middle(operand) // 1)

@@ -13,7 +13,8 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, hstack
 
 from trigforge.sim.bounds.network import Problem
-from trigforge.sim.bounds.relax import TARGET, Interval, Row
+from trigforge.sim.bounds.reach import Interval
+from trigforge.sim.bounds.relax import TARGET, Row
 
 BITS: Final = 80
 """Multipliers are rounded to multiples of 2^-BITS; any that are not negative prove something."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd
 
+import numpy as np
+
 from trigforge.firmware.circuit import Circuit, Lookup, Mux, Product, Relu, Sum, Wrap
 from trigforge.sim.bounds.analysis import Analysis
+from trigforge.sim.bounds.curve import Curve
 from trigforge.sim.bounds.reach import Form, limit_of
 
 
@@ -56,16 +59,18 @@ class Square:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Entry (operand / step) - low of a table of values in units of the network."""
+class Image:
+    """What a curve makes of the mantissa of a node that is the operand: roundings, ReLU and saturation in one."""
 
     operand: Linear
-    step: int
-    low: int
-    values: tuple[int, ...]
+    curve: Curve
+    source: int
+    """The node that is the operand."""
+    source_unit: int
+    """What its mantissa is worth."""
 
 
-Rule = Floor | Clip | Square | Table
+Rule = Floor | Clip | Square | Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,27 +171,19 @@ def _renumbered(variable: Variable, new: dict[int, int]) -> Variable:
     rule = variable.rule
     if rule is None:
         return variable
-    operand = _moved(rule.operand, new)
-    return Variable(variable.node, variable.unit, variable.low, variable.high, _with(rule, operand))
-
-
-def _with(rule: Rule, operand: Linear) -> Rule:
-    match rule:
-        case Floor():
-            return Floor(operand)
-        case Clip(_, bound, upper, source, unit):
-            return Clip(operand, bound, upper, source, unit)
-        case Square(_, scale):
-            return Square(operand, scale)
-        case Table(_, step, low, values):
-            return Table(operand, step, low, values)
+    moved = replace(rule, operand=_moved(rule.operand, new))
+    return Variable(variable.node, variable.unit, variable.low, variable.high, moved)
 
 
 def _operand(circuit: Circuit, facts: Analysis, index: int) -> Form | None:
     """What a node that is no exact sum is a function of; None if that is one word, or no rule is known for it."""
-    if index in facts.tried or not facts.fits(index):
-        return None
     node, forms = circuit.nodes[index], facts.forms
+    if index in facts.tried:
+        return None
+    if _is_image(facts, index):
+        return forms[facts.bases[index]]
+    if not facts.fits(index):
+        return None
     match node.operation:
         case Sum() as op:
             return facts.added(op)
@@ -203,6 +200,11 @@ def _operand(circuit: Circuit, facts: Analysis, index: int) -> Form | None:
             return None
 
 
+def _is_image(facts: Analysis, index: int) -> bool:
+    """Whether a node is known for all values of another one; a square's own lines are better."""
+    return index in facts.bases and not isinstance(facts.circuit.nodes[index].operation, Product)
+
+
 def _rule(circuit: Circuit, facts: Analysis, index: int, operand: Linear, fraction: int) -> Rule | None:
     """The rule of a node whose operand is known."""
     node = circuit.nodes[index]
@@ -210,6 +212,9 @@ def _rule(circuit: Circuit, facts: Analysis, index: int, operand: Linear, fracti
     def unit(k: int) -> int:
         return 1 << (fraction - circuit.nodes[k].format.fraction)
 
+    if _is_image(facts, index):
+        base = facts.bases[index]
+        return Image(operand, Curve(facts.images[base], facts.images[index]), base, unit(base))
     match node.operation:
         case Sum() | Wrap():
             return Floor(operand)
@@ -223,6 +228,7 @@ def _rule(circuit: Circuit, facts: Analysis, index: int, operand: Linear, fracti
         case Product():
             return Square(operand, 1 << fraction)
         case Lookup(source, low, table):
-            return Table(operand, unit(source), low, tuple(entry * unit(index) for entry in table))
+            entries = np.array(table, dtype=np.int64)
+            return Image(operand, Curve(low + np.arange(len(entries)), entries), source, unit(source))
         case _:
             return None

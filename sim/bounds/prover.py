@@ -8,14 +8,16 @@ from typing import Final
 
 import numpy as np
 
-from trigforge.firmware.circuit import Circuit
+from trigforge.firmware.circuit import Circuit, Input
+from trigforge.firmware.evaluate import evaluate
 from trigforge.fixed import FixedType, IntArray
 from trigforge.sim.bounds.analysis import Analysis, analyse
+from trigforge.sim.bounds.climb import climb
 from trigforge.sim.bounds.decide import Limits, Never, Region, Seen, decide
 from trigforge.sim.bounds.dual import Floats
 from trigforge.sim.bounds.events import events_of
 from trigforge.sim.bounds.network import network_of
-from trigforge.sim.bounds.reach import Reach
+from trigforge.sim.bounds.reach import Reach, cone_of
 from trigforge.sim.bounds.tighten import Proved, box_of, tighten
 
 LOOK_EVERY: Final = 4
@@ -24,6 +26,8 @@ FEW: Final = 4
 """Most intervals of a node that are asked for one by one."""
 KEPT: Final = 3
 """Events near a region that are kept where none in it was found."""
+CLIMBED: Final = 16
+"""Events that are kept of a climb."""
 BY: Final = "by linear relaxations with bounds checked in integers"
 
 
@@ -81,6 +85,19 @@ class Prover:
         if never:
             self._narrow(node, region)
         return Answer(never, seen=False, events=np.concatenate(events))
+
+    def climb(self, node: int, region: Region, start: IntArray, seed: Sequence[int]) -> IntArray:
+        """The few events (n, words), nearest first, that a climb from `start` (m, words) brings nearest to a region."""
+        origin, regions = self.traced(node, region)
+        cone = cone_of(self.circuit, [origin])
+        used = sorted({own.operation.index for own in cone.nodes if isinstance(own.operation, Input)})
+
+        def distance(events: IntArray) -> IntArray:
+            (values,) = evaluate(cone, list(events.T), self.fractions)
+            return np.asarray(np.min([one.distance(values) for one in regions], axis=0))
+
+        _, low, high = self.limits
+        return climb(distance, (low, high), np.array(used), start, seed)[:CLIMBED]
 
     def traced(self, node: int, region: Region) -> tuple[int, list[Region]]:
         """The node of which this one is a function, and the few regions there that bring this one into its own."""

@@ -21,6 +21,8 @@ from trigforge.firmware.native.ranges import Range
 from trigforge.fixed import FixedType, IntArray
 from trigforge.sim.bounds.residue import UNKNOWN, Residue
 
+Interval = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trigforge.sim.bounds.network import Clip, Floor, Linear, Problem, Rule, Square, Table, Variable
+from trigforge.sim.bounds.network import Clip, Floor, Image, Linear, Problem, Rule, Square, Variable
+from trigforge.sim.bounds.reach import Interval
 
 TARGET: Final = -1
-Interval = tuple[int, int]
 Box = Mapping[int, Interval]
 """Intervals of the operands of some variables' rules, or of variables without one."""
 
@@ -49,9 +49,10 @@ def propagate(problem: Problem, box: Box) -> Bounds | None:
         else:
             first, last = _meet(span(variable.rule.operand, values), box.get(number))
             step = variable.rule.operand.step
-            operand = -(-first // step) * step, last // step * step
-            if operand[0] > operand[1]:
+            inside = _operands(variable.rule, -(-first // step) * step, last // step * step)
+            if inside is None:
                 return None
+            operand = inside
             low, high = _meet((low, high), _image(variable.rule, variable.unit, operand))
         if low > high:
             return None
@@ -84,8 +85,8 @@ def rows(problem: Problem, bounds: Bounds, box: Box) -> Iterator[Row]:
             yield Row(number, -1, 0, constant - operand[0])
 
 
-def value_of(rule: Rule, operand: float) -> float:
-    """What a rule makes of an operand, in units of the network and without rounding."""
+def value_of(rule: Rule, unit: int, operand: float) -> float:
+    """What a rule makes of an operand, in units of the network; of a mantissa that is worth `unit`."""
     match rule:
         case Floor():
             return operand
@@ -93,13 +94,20 @@ def value_of(rule: Rule, operand: float) -> float:
             return min(operand, bound) if upper else max(operand, bound)
         case Square(_, scale):
             return operand * operand / scale
-        case Table(_, step, low, values):
-            place = min(max(round(operand / step) - low, 0), len(values) - 1)
-            return float(values[place])
+        case Image(_, curve, _, source_unit):
+            return curve.at(operand / source_unit) * unit
 
 
 def _meet(one: Interval, other: Interval | None) -> Interval:
     return one if other is None else (max(one[0], other[0]), min(one[1], other[1]))
+
+
+def _operands(rule: Rule, low: int, high: int) -> Interval | None:
+    """The operands in `low..high` that there are; None if there are none."""
+    if not isinstance(rule, Image):
+        return (low, high) if low <= high else None
+    inside = rule.curve.within(-(-low // rule.source_unit), high // rule.source_unit)
+    return None if inside is None else (inside[0] * rule.source_unit, inside[1] * rule.source_unit)
 
 
 def _image(rule: Rule, unit: int, operand: Interval) -> Interval:
@@ -114,9 +122,8 @@ def _image(rule: Rule, unit: int, operand: Interval) -> Interval:
         case Square(_, scale):
             least = 0 if low <= 0 <= high else min(low * low, high * high)
             return -(-least // (scale * unit)), max(low * low, high * high) // (scale * unit)
-        case Table(_, step, first, values):
-            entries = values[max(low // step - first, 0) : high // step - first + 1]
-            return min(entries) // unit, max(entries) // unit
+        case Image(_, curve, _, source_unit):
+            return curve.image(low // source_unit, high // source_unit)
 
 
 def _relaxed(variable: Variable, operand: Interval) -> Iterator[tuple[int, int, int]]:
@@ -137,8 +144,9 @@ def _relaxed(variable: Variable, operand: Interval) -> Iterator[tuple[int, int, 
             yield -(low + high), scale * unit, -low * high
             for at in _points(low, high, step):
                 yield 2 * at + step, -scale * unit, at * (at + step)
-        case Table(_, step, first, values):
-            yield from _table(step, first, values, unit, operand)
+        case Image(_, curve, _, source_unit):
+            for weight, factor, limit in curve.hull(low // source_unit, high // source_unit).lines:
+                yield weight, factor * source_unit, limit * source_unit
 
 
 def _lost(operand: Linear, unit: int) -> int:
@@ -172,17 +180,3 @@ def _points(low: int, high: int, step: int) -> list[int]:
     """Where a parabola is touched from below: between a multiple of the step and the next, at the ends and inside."""
     count = (high - low) // step
     return sorted({low + step * (count * k // 8) for k in range(8)} | {max(high - step, low)}) if count else [low]
-
-
-def _table(
-    step: int, first: int, values: Sequence[int], unit: int, operand: Interval
-) -> Iterator[tuple[int, int, int]]:
-    """The two lines along the ends' chord between which all entries lie."""
-    start, stop = max(operand[0] // step - first, 0), operand[1] // step - first
-    entries = values[start : stop + 1]
-    wide = max(len(entries) - 1, 1)
-    slope = entries[-1] - entries[0]
-    rests = [entry * wide - slope * (start + first + k) for k, entry in enumerate(entries)]
-    # wide · entry - slope · operand / step lies in min(rests)..max(rests)
-    yield -slope, wide * unit * step, max(rests) * step
-    yield slope, -wide * unit * step, -min(rests) * step

@@ -112,41 +112,45 @@ class Campaign:
                 return self._proved(number, window, known)
             if answer is None:
                 break
+        near = self.core.vectors.words[:0]
+        result = self._searched(number, 1, near)
+        if result is None:
+            result, near = self._conditioned(number, windows)
         return (
-            self._searched(number, 1)
-            or self._conditioned(number, windows)
-            or self._searched(number, SEARCHES)
+            result
+            or self._searched(number, SEARCHES, near)
             or self._decided(number, whole)
             or self._result(number, Outcome.SURVIVED)
         )
 
-    def _searched(self, number: int, times: int) -> Result | None:
-        """By a search, begun anew a number of times."""
+    def _searched(self, number: int, times: int, near: IntArray) -> Result | None:
+        """By a search, begun anew a number of times, each from the events `near` (n, words) and some of the bench's."""
         core, seed = self.core, self.effort.seed + number
         effect = Effect.of(self.shop, self.faults[number - 1], self._folder(number, "effect"))
         for attempt in range(times):
-            words = telling_vectors(effect, (core.low, core.high), core.vectors.words, (seed, times, attempt))
+            words = telling_vectors(effect, (core.low, core.high), near, core.vectors.words, (seed, times, attempt))
             shown = None if words is None else self._shown(number, words)
             if shown is not None:
                 return shown
         return None
 
-    def _conditioned(self, number: int, windows: Sequence[Window]) -> Result | None:
-        """For what is asked of the free nodes of a window, larger ones at last."""
+    def _conditioned(self, number: int, windows: Sequence[Window]) -> tuple[Result | None, IntArray]:
+        """For what is asked of the free nodes of a window, larger ones at last; and the events that this led to."""
         fault, events, clock = self.faults[number - 1], self.core.vectors.words, Clock(self.effort.proof_seconds)
+        count = len(events)
         for place, window in enumerate(windows):
             if not clock.rest:
-                return None
+                break
             folder = self._folder(number, f"conditions_{place}")
             known, found = conditions(self.shop, fault, window, events, self.effort.limits, folder, clock)
             if known is not None:
-                return self._proved(number, window, known)
+                return self._proved(number, window, known), events[count:]
             if len(found):
                 shown = self._shown(number, found)
                 if shown is not None:
-                    return shown
+                    return shown, found
                 events = np.concatenate([events, found])
-        return None
+        return None, events[count:]
 
     def _decided(self, number: int, whole: Window) -> Result | None:
         """By all of the core: then what tells is an event, unless a register is faulty."""

@@ -70,7 +70,8 @@ def conditions(
     """What is proved of a window's free nodes so that a fault changes nothing, and events that showed otherwise.
 
     If it changes nothing as long as all free nodes stay within what `events` (n, words) show, the loosest intervals
-    for which that is so are looked for, and it is asked whether an event leaves them.
+    for which that is so are looked for, and it is asked whether an event leaves them; where that is not decided, events
+    climb there.
     """
     graph, prover = shop.graph, shop.graph.flat.prover
     nodes = [node for node in (*window.free, *(window.faulty if fault.moved else ())) if not graph.is_word(node)]
@@ -87,7 +88,10 @@ def conditions(
         end, own = supposed.ends[node, up], values[nodes.index(node)]
         base = events[int(np.argmax(own) if up else np.argmin(own))]
         asked = replace(limits, seconds=min(limits.seconds, clock.rest))
-        answer = prover.ask(node, Region(end + 1, None) if up else Region(None, end - 1), base, asked)
-        if not answer.never:
+        region = Region(end + 1, None) if up else Region(None, end - 1)
+        answer = prover.ask(node, region, base, asked)
+        if answer.seen:
             return None, answer.events
+        if not answer.never:
+            return None, prover.climb(node, region, np.concatenate([answer.events, events]), (node, up))
     return supposed.known, events[:0]

@@ -20,14 +20,16 @@ START: Final = 2048
 
 
 def telling_vectors(
-    effect: Effect, limits: tuple[IntArray, IntArray], known: IntArray, seed: Sequence[int]
+    effect: Effect, limits: tuple[IntArray, IntArray], near: IntArray, known: IntArray, seed: Sequence[int]
 ) -> IntArray | None:
     """A few events (n, words) within `limits` of which one shows the fault; None if none was found.
+
+    The first parents are the events `near` and some of those that are `known` (each (n, words)).
 
     They are streamed in this order: of a fault in a register what counts is the event before, or the next one.
     """
     generator = np.random.default_rng(seed)
-    events = known[generator.permutation(len(known))[:START]]
+    events = np.concatenate([near, known[generator.permutation(len(known))[:START]]])
     events = np.concatenate([events, _quieter(events, *limits, generator)])
     best, stale = None, 0
     for _ in range(GENERATIONS):

@@ -11,7 +11,8 @@ from tests.firmware.random_programs import random_program, random_words
 from trigforge.firmware.evaluate import evaluate
 from trigforge.firmware.program import IntegerProgram, trace_program
 from trigforge.fixed import FixedType, IntArray
-from trigforge.sim.bounds.analysis import analyse
+from trigforge.sim.bounds.analysis import IMAGINED, analyse
+from trigforge.sim.bounds.curve import Curve
 from trigforge.sim.bounds.decide import Limits, Region, decide
 from trigforge.sim.bounds.dual import Infeasible, Optimum, Solver
 from trigforge.sim.bounds.network import network_of
@@ -113,16 +114,85 @@ def require_rows(program: IntegerProgram, words: IntArray) -> set[str]:
     return rules
 
 
+@pytest.mark.parametrize(("imagined", "rules"), [(IMAGINED, {"Image", "Square"}), (1, {"Floor", "Clip", "Square"})])
 @pytest.mark.parametrize("seed", range(4))
-def test_every_row_holds_for_every_event(seed: int) -> None:
+def test_every_row_holds_for_every_event(
+    seed: int, imagined: int, rules: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trigforge.sim.bounds.analysis.IMAGINED", imagined)
     program = layered(seed)
-    assert require_rows(program, all_words(program)) == {"Floor", "Clip", "Square"}
+    assert require_rows(program, all_words(program)) == rules
 
 
 def test_rows_hold_for_programs_of_all_operations() -> None:
     programs = [random_program(seed) for seed in range(30)]
     rules = [require_rows(program, random_words(program, 500, 3)) for program in programs]
-    assert set().union(*rules) >= {"Floor", "Clip", "Table"}
+    assert set().union(*rules) >= {"Floor", "Image"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_curves_prove_more_than_roundings_and_limits_one_by_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = layered(seed)
+    ends = [term.source for term in program.circuit.outputs]
+    together = [relaxed(program, node, sign) for node in ends for sign in (-1, 1)]
+    monkeypatch.setattr("trigforge.sim.bounds.analysis.IMAGINED", 1)
+    apart = [relaxed(program, node, sign) for node in ends for sign in (-1, 1)]
+    assert sum(together) < sum(apart)
+
+
+def relaxed(program: IntegerProgram, node: int, sign: int) -> float:
+    """The bound of sign times a node without any branch, in mantissas."""
+    problem = network_of(analyse(program.circuit, program.inputs, *limits_of(program))).about(node)
+    bounds = propagate(problem, {})
+    assert bounds is not None
+    best = Solver(problem).maximise(sign, list(rows(problem, bounds, {})), bounds.values)
+    assert isinstance(best, Optimum)
+    return best.bound / problem.unit
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_hull_is_tight_and_holds_at_all_points(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = np.unique(rng.integers(-40, 40, rng.integers(1, 30)))
+    curve = Curve(points, np.clip(rng.integers(-9, 9, len(points)).cumsum() if seed % 2 else points // 3, -5, 6))
+    low, high = sorted(rng.integers(-45, 45, 2).tolist())
+    inside = points[(low <= points) & (points <= high)]
+    if not len(inside):
+        assert curve.within(low, high) is None
+        return
+    values = curve.values[(low <= points) & (points <= high)]
+    assert curve.within(low, high) == (inside[0], inside[-1])
+    assert curve.image(low, high) == (values.min(), values.max())
+    hull = curve.hull(low, high)
+    assert all((a * inside + b * values <= c).all() for a, b, c in hull.lines)
+    for side in (hull.lower, hull.upper):
+        assert all(values[inside == x] == y for x, y in side)
+        assert [side[0][0], side[-1][0]] == [inside[0], inside[-1]]
+    cut = curve.cut(low, high, float(inside.mean()))
+    assert (cut is None) == (len(hull.bends) == 0)
+    assert cut is None or inside[0] <= cut < inside[-1]
+
+
+def test_a_saturation_is_parted_where_it_bends() -> None:
+    points = np.arange(-100, 201)
+    curve = Curve(points, np.clip(points, 0, 63))
+    assert [curve.cut(-100, 200, at) for at in (-90.0, 40.0, 150.0)] == [0, 63, 63]
+    assert curve.cut(0, 63, 30.0) is None
+    assert set(curve.hull(-100, 0).lines) == {(0, 100, 0), (0, -100, 0)}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_climb_reaches_what_few_events_reach(seed: int) -> None:
+    program = layered(seed)
+    words, prover = all_words(program), prover_of(program)
+    low, high = limits_of(program)
+    for term in program.circuit.outputs:
+        (values,) = node_values(program.circuit, words, program.inputs, [term.source])
+        for region in (Region(int(values.max()), None), Region(None, int(values.min()))):
+            found = prover.climb(term.source, region, np.zeros((1, 3), dtype=np.int64), (seed, 1))
+            assert ((low <= found) & (found <= high)).all()
+            (got,) = node_values(program.circuit, found[:1], program.inputs, [term.source])
+            assert region.holds(int(got[0]))
 
 
 def test_any_multipliers_prove_a_bound_that_holds() -> None:
@@ -156,9 +226,9 @@ def test_rows_that_contradict_each_other_are_proved_to() -> None:
 def test_a_limit_of_branches_leaves_a_question_open() -> None:
     program = layered(1)
     words = all_words(program)
+    network, values = prover_of(program).network, values_of(program, words)
     for node in range(len(program.circuit.nodes)):
-        problem = prover_of(program).network.about(node)
-        most = int(values_of(program, words)[node].max())
+        problem, most = network.about(node), int(values[node].max())
         answer = decide(problem, Region(most, None), {}, lambda point: False, Limits(branches=3))
         assert type(answer).__name__ == "Open"
 
