@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrainingSet:
     """Events without signal: words (n, words), weights (n,), quantities (n,) to decorrelate a score of."""
 
@@ -37,7 +38,7 @@ class TrainingSet:
         quantities = {name: values[which] for name, values in self.quantities.items()}
         return TrainingSet(self.contract, self.words[which], self.weights[which], quantities)
 
-    @property
+    @cached_property
     def values(self) -> Floats:
         """What the network sees (n, words): the normalised words."""
         return normalised(self.contract, self.words)
