@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from trigforge.sim.bounds.decide import Limits, Never, Region, Seen, decide
 from trigforge.sim.bounds.dual import Floats
 from trigforge.sim.bounds.events import events_of
 from trigforge.sim.bounds.network import network_of
-from trigforge.sim.bounds.reach import Reach, cone_of
+from trigforge.sim.bounds.reach import Interval, Reach, cone_of
 from trigforge.sim.bounds.tighten import Proved, box_of, tighten
 
 LOOK_EVERY: Final = 4
@@ -46,10 +46,28 @@ class Answer:
 class Prover:
     """Asked about one node after the other, best from the inputs to the outputs: what is proved helps what follows."""
 
-    def __init__(self, circuit: Circuit, types: Sequence[FixedType], low: IntArray, high: IntArray) -> None:
+    def __init__(
+        self,
+        circuit: Circuit,
+        types: Sequence[FixedType],
+        low: IntArray,
+        high: IntArray,
+        supposed: Mapping[int, Interval] | None = None,
+    ) -> None:
         self.circuit, self.limits = circuit, (types, low, high)
-        self.proved: Proved = tighten(network_of(analyse(circuit, types, low, high)))
+        supposed = supposed or {}
+        self.proved: Proved = tighten(network_of(analyse(circuit, *self.limits, supposed)), supposed)
         self.learn()
+
+    def case(self, node: int, interval: Interval) -> Prover:
+        """What is proved of all events for which a node is in an interval; there must be one."""
+        low, high = self.interval(node)
+        there = Prover(self.circuit, *self.limits, {node: (max(low, interval[0]), min(high, interval[1]))})
+        for k, (first, last) in self.proved.items():
+            own = there.interval(k)
+            there.proved[k] = max(own[0], first), min(own[1], last)
+        there.learn()
+        return there
 
     def learn(self) -> None:
         """Let what was proved decide what depends on it."""

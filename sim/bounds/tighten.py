@@ -13,9 +13,9 @@ Proved = dict[int, Interval]
 """Node -> an interval of its mantissa."""
 
 
-def tighten(network: Network) -> Proved:
-    """Proved intervals of the nodes whose clip may act, or of which others are curves that bend."""
-    proved: Proved = {}
+def tighten(network: Network, supposed: Mapping[int, Interval]) -> Proved:
+    """What is supposed, and intervals of the nodes whose clip may act or of which others are curves that bend."""
+    proved: Proved = dict(supposed)
     for variable in network.variables:
         rule = variable.rule
         if isinstance(rule, Clip | Image) and rule.source not in proved:

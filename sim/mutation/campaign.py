@@ -19,6 +19,7 @@ from trigforge.sim.bounds.decide import Limits
 from trigforge.sim.cosim.simulators import Simulator
 from trigforge.sim.cosim.vectors import Vectors
 from trigforge.sim.formal.clock import Clock
+from trigforge.sim.mutation.cases import cases
 from trigforge.sim.mutation.conditions import conditions
 from trigforge.sim.mutation.effects import Effect
 from trigforge.sim.mutation.faults import core_faults
@@ -119,6 +120,7 @@ class Campaign:
         return (
             result
             or self._searched(number, SEARCHES, near)
+            or self._cased(number, windows, near)
             or self._decided(number, whole)
             or self._result(number, Outcome.SURVIVED)
         )
@@ -151,6 +153,22 @@ class Campaign:
                     return shown, found
                 events = np.concatenate([events, found])
         return None, events[count:]
+
+    def _cased(self, number: int, windows: Sequence[Window], near: IntArray) -> Result | None:
+        """Where the statement is wrong at all: by a search that begins there, or for what other nodes can be there."""
+        fault, folder, clock = self.faults[number - 1], self._folder(number, "cases"), Clock(self.effort.proof_seconds)
+        if fault.moved is not None:
+            return None
+        known = np.concatenate([self.core.vectors.words, near])
+        for place, case in enumerate(cases(self.shop, fault, windows, folder, clock)):
+            events = case.events(known)
+            result = self._searched(number, SEARCHES, events)
+            if result is not None:
+                return result
+            proof = case.proof(windows, events, self.effort.limits, folder / f"case_{place}", clock)
+            if proof is not None:
+                return self._result(number, Outcome.EQUIVALENT, proof=proof)
+        return None
 
     def _decided(self, number: int, whole: Window) -> Result | None:
         """By all of the core: then what tells is an event, unless a register is faulty."""

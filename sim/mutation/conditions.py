@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from trigforge.sim.bounds.prover import Prover
 from trigforge.sim.bounds.reach import Reach, node_values
 from trigforge.sim.formal.clock import Clock
 from trigforge.sim.formal.yosys import OutOfTimeError
-from trigforge.sim.mutation.proofs import Elaborated, Equal, Known, Workshop
+from trigforge.sim.mutation.proofs import Equal, Known, Workshop
 from trigforge.sim.mutation.schemata import Fault
 from trigforge.sim.mutation.windows import Window
 
@@ -47,21 +47,30 @@ class Supposed:
             if end < high if up else end > low:
                 yield node, up
 
-    def widen(self, gates: Elaborated, folder: Path, clock: Clock) -> None:
-        """Move every end as far out as the fault still changes nothing, by halves."""
-        for node, up in list(self.open()):
-            good, bad = self.ends[node, up], self.prover.interval(node)[up]
-            self.ends[node, up] = bad
-            if isinstance(gates.compare(self.known, folder, clock.rest), Equal):
-                continue
-            for _ in range(HALVINGS):
-                middle = (good + bad) // 2
-                if middle in (good, bad):
-                    break
-                self.ends[node, up] = middle
-                equal = isinstance(gates.compare(self.known, folder, clock.rest), Equal)
-                good, bad = (middle, bad) if equal else (good, middle)
-            self.ends[node, up] = good
+    def widen(self, ends: Sequence[End], equal: Callable[[], bool]) -> None:
+        """Move ends as far out as the fault still changes nothing: all at once, else one half after the other."""
+        before = {end: self.ends[end] for end in ends}
+        for node, up in ends:
+            self.ends[node, up] = self.prover.interval(node)[up]
+        if not ends or equal():
+            return
+        self.ends |= before
+        if len(ends) > 1:
+            self.widen(ends[: len(ends) // 2], equal)
+            self.widen(ends[len(ends) // 2 :], equal)
+        else:
+            self._halve(ends[0], equal)
+
+    def _halve(self, end: End, equal: Callable[[], bool]) -> None:
+        """Move one end out by halves of what is left."""
+        good, bad = self.ends[end], self.prover.interval(end[0])[end[1]]
+        for _ in range(HALVINGS):
+            middle = (good + bad) // 2
+            if middle in (good, bad):
+                break
+            self.ends[end] = middle
+            good, bad = (middle, bad) if equal() else (good, middle)
+        self.ends[end] = good
 
 
 def conditions(
@@ -81,9 +90,13 @@ def conditions(
         gates = shop.elaborate(fault, window, folder, clock.rest)
     except OutOfTimeError:
         return None, events[:0]
-    if not isinstance(gates.compare(supposed.known, folder / "abc", clock.rest), Equal):
+
+    def equal() -> bool:
+        return isinstance(gates.compare(supposed.known, folder / "abc", clock.rest), Equal)
+
+    if not equal():
         return None, events[:0]
-    supposed.widen(gates, folder / "abc", clock)
+    supposed.widen(list(supposed.open()), equal)
     for node, up in list(supposed.open()):
         end, own = supposed.ends[node, up], values[nodes.index(node)]
         base = events[int(np.argmax(own) if up else np.argmin(own))]

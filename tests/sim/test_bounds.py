@@ -84,6 +84,25 @@ def test_what_is_asked_of_nodes_is_answered_right_and_mostly_answered(seed: int)
     assert undecided <= 0.05 * len(values)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_proved_for_values_of_one_node_holds_for_their_events(seed: int) -> None:
+    program = layered(seed)
+    words = all_words(program)
+    values, prover = values_of(program, words), prover_of(program)
+    narrower = 0
+    for node in sorted(prover.proved)[::3]:
+        least, most = (int(end) for end in np.quantile(values[node], (0.9, 1.0)))
+        there, own = prover.case(node, (least, most)), values[node] >= least
+        for other, all_values in enumerate(values):
+            low, high = there.interval(other)
+            reached = all_values[own]
+            assert low <= reached.min() <= reached.max() <= high
+            narrower += (low, high) != prover.interval(other)
+            above = there.ask(other, Region(int(reached.max()), None), words[0], Limits(branches=5, seconds=20.0))
+            assert not above.never
+    assert narrower > 0
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_no_event_contradicts_what_is_known_of_random_programs(seed: int) -> None:
     program = random_program(seed)

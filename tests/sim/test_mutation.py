@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.firmware.random_programs import random_program
+from tests.sim.test_bounds import all_words, layered
 
 from trigforge.errors import CheckError, InputError, MissingToolError
 from trigforge.firmware.circuit import Input
@@ -18,10 +19,12 @@ from trigforge.firmware.evaluate import evaluate
 from trigforge.firmware.project import Language, Targets
 from trigforge.firmware.rtl import write_rtl
 from trigforge.firmware.rtl.core import read_pipeline
+from trigforge.sim.bounds.decide import Limits
 from trigforge.sim.bounds.reach import node_values
 from trigforge.sim.cosim import Simulator, compare, find_simulator, make_vectors, simulate
 from trigforge.sim.formal.clock import Clock
 from trigforge.sim.mutation.campaign import Campaign, Core, Effort, prepare, run_campaign
+from trigforge.sim.mutation.cases import cases
 from trigforge.sim.mutation.conditions import conditions
 from trigforge.sim.mutation.effects import Effect
 from trigforge.sim.mutation.faults import Kind, core_faults
@@ -34,6 +37,7 @@ from trigforge.sim.mutation.run import judge_mutants, open_bench
 from trigforge.sim.mutation.schemata import GOOD, TARGET, Change, Fault, instrument, mutate, original
 from trigforge.sim.mutation.windows import windows_of
 
+QUICK = Limits(branches=50, seconds=20.0)
 SLOW = Targets(clock_ns=4.0, latency_budget_ns=900.0)
 
 
@@ -294,6 +298,36 @@ def test_intervals_that_are_supposed_of_free_nodes_are_proved_and_enough(
             for k in window.free:
                 (own_values,) = node_values(graph.flat.circuit, words, core.program.inputs, [k])
                 assert known(k).low <= own_values.min() <= own_values.max() <= known(k).high
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A core of which all events can be counted."""
+    folder, program = tmp_path_factory.mktemp("small"), layered(1)
+    design = write_rtl(program, SLOW, folder, "dut")
+    low, high = (np.array([getattr(t, end) for t in program.inputs]) for end in ("low", "high"))
+    return Workshop.of(Graph(read_netlist(design), flatten(program, read_pipeline(folder), low, high)), design)
+
+
+@pytest.mark.parametrize(("node", "hidden"), [(22, True), (40, True), (47, False)])
+def test_cases_prove_what_later_operations_hide_and_nothing_that_an_event_refutes(
+    node: int, *, hidden: bool, small: Workshop, tmp_path: Path
+) -> None:
+    """The largest value that events bring a node to is wrong."""
+    graph, words = small.graph, all_words(layered(1))
+    (values,) = node_values(graph.flat.circuit, words, graph.flat.prover.facts.types, [node])
+    width = graph.statement(node).site.width
+    fault = flipped(graph, node, f"{GOOD} == {width}'d{int(values.max()) % (1 << width)}")
+    near = list(windows_of(graph, fault))[:2]
+    assert Effect.of(small, fault, tmp_path / "effect").reached(words).seen.any() != hidden
+    proofs = []
+    for case in cases(small, fault, near, tmp_path / "cases", Clock(20.0)):
+        events = case.events(words[::50])
+        assert len(events) > 0
+        assert Effect.of(small, fault, tmp_path / "case").reached(events).seen.any() != hidden
+        proofs.append(case.proof(near, events, QUICK, tmp_path / "proof", Clock(20.0)))
+    assert any(proof is not None for proof in proofs) == hidden
+    assert isinstance(small.compare(fault, near[0], graph.flat.prover.reach, tmp_path / "near", 20.0), Different)
 
 
 def test_an_original_that_fails_stops_the_campaign(core: Core, hidden: Campaign) -> None:
