@@ -106,7 +106,7 @@ class Case:
 
 
 def cases(shop: Workshop, fault: Fault, windows: Sequence[Window], folder: Path, clock: Clock) -> Iterator[Case]:
-    """What the operands of a faulty statement must be for the fault to be seen, where that is less than all they can."""
+    """What operands of a faulty statement must be for the fault to be seen, where that is not all that they can be."""
     for place, window in enumerate(windows[:NEAR]):
         try:
             gates = shop.elaborate(fault, window, folder / str(place), clock.rest)
