@@ -180,7 +180,7 @@ class Project(Value):
     """One firmware project: its name, its model (a recipe to train or a file), its targets and its verification."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
-    recipe: str = "vae_l1"
+    recipe: str = "vae_small_l1"
     model: ModelFile | None = None
     """A saved model, converted instead of training the recipe's."""
     targets: Targets = Targets()

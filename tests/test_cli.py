@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from trigforge.models.metrics import ScoreKind
+from trigforge.models.trained import TrainingRecord
 from trigforge.results import Performance
 
 RECIPE = """
@@ -123,6 +124,14 @@ def test_a_run_leaves_every_key_of_the_summary(workshop: Workshop) -> None:
     assert written["exactness"]["events"] >= 1200
     assert written["firmware"]["ii"] == 1
     assert 0 < written["threshold"]["rate_khz"] <= 300
+
+
+def test_signals_choose_the_epoch_of_the_model_and_of_its_twin(workshop: Workshop) -> None:
+    for folder in ("run/model", "run/model/float"):
+        record = TrainingRecord.load(workshop.folder / folder / "training.json")
+        merits = [epoch.merit for epoch in record.epochs]
+        assert None not in merits
+        assert merits[record.chosen] == max(merits)
 
 
 def test_a_run_leaves_a_report_and_an_hls_project(workshop: Workshop) -> None:

@@ -15,13 +15,15 @@ from trigforge.sim.collisions import CollisionConfig
 def test_defaults_then_project_file_then_stored_then_given(tmp_path: Path) -> None:
     out, projects = tmp_path / "run", tmp_path / "projects"
     assert choose_config(out, Choices(), projects) == (RunConfig(), "defaults")
-    project = Project(name="vae_l1", verification={"random": 7})
-    (projects / "vae_l1").mkdir(parents=True)
-    (projects / "vae_l1/project.toml").write_text('name = "vae_l1"\n[verification]\nrandom = 7\n')
+    project = Project(name="vae_small_l1", verification={"random": 7})
+    (projects / "vae_small_l1").mkdir(parents=True)
+    (projects / "vae_small_l1/project.toml").write_text('name = "vae_small_l1"\n[verification]\nrandom = 7\n')
     config, origin = choose_config(out, Choices(), projects)
     assert config.project == project
     assert origin.startswith("defaults, ")
-    config.model_copy(update={"project": Project(name="vae_l1", verification={"random": 8})}).save(out / "run.json")
+    config.model_copy(update={"project": Project(name="vae_small_l1", verification={"random": 8})}).save(
+        out / "run.json"
+    )
     assert choose_config(out, Choices(), projects)[0].project.verification.random == 8
     (tmp_path / "my.toml").write_text("[project]\nname = 'mine'\n")
     config, origin = choose_config(out, Choices(config=tmp_path / "my.toml"), projects)

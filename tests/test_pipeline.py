@@ -122,7 +122,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
     with open_run(RunConfig(), tmp_path / "run", tmp_path / "projects"):
         with pytest.raises(InputError, match=r"/run must not be in use by another trigforge process; wait for it or"):
             open_run(RunConfig(), tmp_path / "run", tmp_path / "projects").__enter__()
-        with pytest.raises(InputError, match=r"projects/vae_l1/build must not be in use"):
+        with pytest.raises(InputError, match=r"projects/vae_small_l1/build must not be in use"):
             open_run(RunConfig(), tmp_path / "other", tmp_path / "projects").__enter__()
     with open_run(RunConfig(), tmp_path / "run", tmp_path / "projects") as run:
         assert run.path("run.json").is_file()

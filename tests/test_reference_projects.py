@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from trigforge.cards import CARD_FILE, PAGE_FILE, ModelCard
 from trigforge.contract import InputContract
 from trigforge.conversion import ConvertedModel
 from trigforge.errors import CheckError, InputError
@@ -31,12 +32,13 @@ from trigforge.sim.coverage import Bins, bins_of
 from trigforge.verification import CERTIFICATE_FILE, FRAMEWORK_FILE, REQUIRED
 
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
-NAMES = ("calo_student", "jets_qkeras", "regions_brevitas", "vae_l1", "vicreg_l1")
+NAMES = ("calo_student", "jets_qkeras", "regions_brevitas", "vae_l1", "vae_small_l1", "vicreg_l1")
 FRAMEWORK_LEVELS = {
     "calo_student": ["framework_vs_program", "source_vs_csim"],
     "jets_qkeras": ["framework_vs_program"],
     "regions_brevitas": ["framework_vs_program", "source_vs_csim"],
     "vae_l1": ["source_vs_csim"],
+    "vae_small_l1": ["source_vs_csim"],
     "vicreg_l1": ["framework_vs_program"],
 }
 """Against frozen outputs where the framework is not there at conversion, or the score is no output of it."""
@@ -70,6 +72,22 @@ def test_the_golden_file_is_reproduced(reference: Reference, tmp_path: Path) -> 
     assert len(golden.hls) > 5
     assert any(name.startswith("firmware/weights/") for name in golden.hls)
     assert reference.converted.project.name == golden.name == reference.folder.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_is_of_the_stored_certificate_and_its_page_is_the_card(name: str) -> None:
+    folder = PROJECTS / name
+    card, stored, golden = (
+        ModelCard.load(folder / CARD_FILE),
+        stored_certificate(folder),
+        Golden.load(folder / GOLDEN_FILE),
+    )
+    assert (folder / PAGE_FILE).read_text() == card.page()
+    assert (card.name, card.outputs, card.digests) == (name, golden.outputs, stored.digests)
+    assert card.levels == {level.name: (level.words, level.mismatches) for level in stored.levels}
+    assert (card.latency_ns, card.trigger_latency_ns) == (stored.latency_ns, stored.trigger_latency_ns)
+    assert bool(card.measured) == (len(golden.outputs) == 1)
+    assert card.lut is not None
 
 
 def unsearched(

@@ -68,10 +68,12 @@ def card(project: Path, samples: Path | None, out: Path | None, as_json: bool) -
     """Measure the PROJECT in a folder and write its model card: card.json and README.md."""
     from trigforge.cards import CARD_FILE, PAGE_FILE, make_card
     from trigforge.cli_synth import CACHE, blocks_around, kept_program, kept_rtl
+    from trigforge.contract import InputContract
     from trigforge.firmware.project import Project
     from trigforge.firmware.synthesis.compare import Subject, compare_estimates
     from trigforge.locks import locked
-    from trigforge.measuring import describe_data, measure_folder
+    from trigforge.measuring import describe_data, measure_firmware, measure_folder
+    from trigforge.models.trained import CONTRACT_FILE
     from trigforge.value import write_atomic
 
     reporter, known = Reporter(), Project.load(project / "project.toml")
@@ -85,7 +87,9 @@ def card(project: Path, samples: Path | None, out: Path | None, as_json: bool) -
         subject = Subject(known.name, program, design, pipeline, known.targets, around)
         estimates = compare_estimates(subject, build / CACHE)
         update(0.6, "scores")
-        comparison, data = measure_folder(project, samples), describe_data(project, samples)
+        contract = InputContract.load(project / CONTRACT_FILE)
+        comparison = measure_folder(project, samples) or measure_firmware(build, program, contract, samples)
+        data = describe_data(project, samples)
         made = make_card(project, data, comparison, estimates)
     made.save(project / CARD_FILE)
     write_atomic(project / PAGE_FILE, made.page())

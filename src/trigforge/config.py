@@ -40,7 +40,7 @@ class RunConfig(Value):
     """A folder of samples from `trigforge generate`; empty for those that trigforge brings along."""
     collisions: CollisionConfig | None = None
     """What to simulate instead."""
-    project: Project = Project(name="vae_l1")
+    project: Project = Project(name="vae_small_l1")
     rates: RateConfig = RateConfig()
 
     @model_validator(mode="after")

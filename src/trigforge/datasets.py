@@ -12,7 +12,7 @@ import awkward as ak
 import numpy as np
 
 from trigforge.comparing import Events, compare_on_events
-from trigforge.contract import InputContract
+from trigforge.contract import InputContract, level1_contract
 from trigforge.errors import InputError
 from trigforge.events import read_events
 from trigforge.events.labelled import read_jets, read_notes
@@ -31,7 +31,7 @@ from trigforge.models.metrics import (
 from trigforge.models.settings import Data, Kind
 from trigforge.notation import count
 from trigforge.regions import COARSE, COLUMN, region_contract, region_words
-from trigforge.samples import BACKGROUND, TRAINING, encode, level1_background
+from trigforge.samples import BACKGROUND, TRAINING, choosing_half, encode, level1_background, measuring_half
 from trigforge.sim.collisions.frozen import FROZEN, FROZEN_REGIONS, find_samples
 from trigforge.tla.menu import default_menu
 from trigforge.weighted import FloatArray
@@ -79,8 +79,8 @@ class Dataset(ABC):
         """The comparison of scores with baselines on the events that measure."""
 
     @abstractmethod
-    def describe(self) -> str:
-        """Which events train and measure, in a sentence or two."""
+    def describe(self, *, trained: bool = True) -> str:
+        """Which events train, if a model was `trained` on them, and which measure, in a sentence or two."""
 
 
 class _Crossings(Dataset):
@@ -101,12 +101,12 @@ class _Crossings(Dataset):
     def choosing(self, contract: InputContract) -> dict[str, IntArray]:
         """The first half of every signal."""
         found = {name: self._read(name, self.columns(contract)) for name in self._signals()}
-        return {name: self.encode(contract, events[: len(events) // 2]) for name, events in found.items()}
+        return {name: self.encode(contract, choosing_half(events)) for name, events in found.items()}
 
     def measured(self) -> Events:
         """The weighted background of the rates, and the second half of every signal."""
         found = {name: self._read(name) for name in self._signals()}
-        halves = {name: events[len(events) // 2 :] for name, events in found.items()}
+        halves = {name: measuring_half(events) for name, events in found.items()}
         return Events(self._read(BACKGROUND), halves, self.encode, self.quantities)
 
     def training_words(self, contract: InputContract, events: int) -> IntArray:
@@ -120,15 +120,18 @@ class _Crossings(Dataset):
         options = Options(points=RATE_POINTS, sculpted_at=RATE_POINTS[1])
         return compare_on_events(scores, subject, events, default_menu(), options, forest)
 
-    def describe(self) -> str:
+    def describe(self, *, trained: bool = True) -> str:
         """The samples, their simulation and their sizes."""
         found = find_samples(self.folder)
-        made, trained, measured = next(iter(found.values())).config, found[TRAINING], found[BACKGROUND]
+        made = next(iter(found.values())).config
+        training = (
+            f"Trained on {count(found[TRAINING].events)} crossings of `{TRAINING}`, measured" if trained else "Measured"
+        )
+        chosen = ", whose first half may have chosen the epoch" if trained else ""
         return (
             f"Events: {self.origin} (Pythia 8, fast detector simulation, pile-up {made.pileup:g}, seed {made.seed}). "
-            f"Trained on {count(trained.events)} crossings of `{TRAINING}`, measured on {count(measured.events)} "
-            f"weighted ones of `{BACKGROUND}` and the second half of the signals {', '.join(self._signals())}, whose "
-            "first half may have chosen the epoch. Figures hold for these samples only."
+            f"{training} on {count(found[BACKGROUND].events)} weighted crossings of `{BACKGROUND}` and the second half "
+            f"of the signals {', '.join(self._signals())}{chosen}. Figures hold for these samples only."
         )
 
     def _signals(self) -> list[str]:
@@ -222,7 +225,7 @@ class JetBoxes(Dataset):
         options = Options(points=JET_POINTS, sculpted_at=JET_POINTS[0])
         return compare_on_events(scores, subject, events, None, options, forest)
 
-    def describe(self) -> str:
+    def describe(self, *, trained: bool = True) -> str:  # noqa: ARG002
         """The jets, and how many train and measure."""
         sizes = [
             count(len(self._chosen(classes, training=training)))
@@ -294,3 +297,9 @@ def _jet_variables(jets: ak.Array) -> dict[str, FloatArray]:
 
 def _number(values: ak.Array) -> FloatArray:
     return np.asarray(ak.to_numpy(values), dtype=np.float64)
+
+
+def data_of_contract(contract: InputContract) -> Data | None:
+    """Which events have the words of a contract, if those are known without classes of jets."""
+    kinds = {level1_contract().name: Kind.LEVEL1, region_contract(COARSE).name: Kind.REGIONS}
+    return Data(kind=kinds[contract.name]) if contract.name in kinds else None

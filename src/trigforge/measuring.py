@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from trigforge.comparing import Events
-from trigforge.datasets import dataset_of
+from trigforge.contract import InputContract
+from trigforge.datasets import data_of_contract, dataset_of
 from trigforge.ensembles import member_scores
 from trigforge.errors import ExactnessError, InputError
 from trigforge.firmware.emulator import compile_emulator
@@ -19,7 +20,7 @@ from trigforge.models.metrics import Comparison, ScoreArrays, ScoreKind, grow_fo
 from trigforge.models.metrics.baselines import FOREST_EVENTS
 from trigforge.models.metrics.roc import Scores
 from trigforge.models.settings import Data
-from trigforge.models.trained import RECORD_FILE, TrainedModel, load_trained
+from trigforge.models.trained import CONTRACT_FILE, RECORD_FILE, TrainedModel, load_trained
 from trigforge.training import FLOAT_FOLDER, POST_TRAINING, TEACHER_FILE, program_of, project_of_folder
 
 COMPARISON_FILE: Final = "comparison.json"
@@ -63,6 +64,23 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
     return dataset.compare(scores, SUBJECT, events, forest)
 
 
+def measure_firmware(
+    folder: Path, program: IntegerProgram, contract: InputContract, samples: Path | None = None
+) -> Comparison | None:
+    """Compare the score of a project's program with baselines, where no training of ours left a record.
+
+    The emulator is compiled in `folder`. None if the words are of no known events, or the program has not one score.
+    """
+    data = data_of_contract(contract)
+    if data is None or len(program.outputs) != 1:
+        return None
+    dataset = dataset_of(data, samples)
+    events, emulator = dataset.measured(), compile_emulator(program, folder)
+    score = events.score_words(ScoreKind.FIRMWARE, contract, lambda words: emulator(words)[:, 0])
+    forest = grow_forest(contract, dataset.training_words(contract, FOREST_EVENTS))
+    return dataset.compare({SUBJECT: score}, SUBJECT, events, forest)
+
+
 def _require_exact(program: IntegerProgram, firmware: ScoreArrays, trainer: ScoreArrays, folder: Path) -> None:
     """Raise `ExactnessError` if a score that single precision holds differs from the trainer's on any event."""
     if program.outputs[0].width > SINGLE_PRECISION:
@@ -85,9 +103,12 @@ def data_of(trained: TrainedModel) -> Data:
 
 
 def describe_data(folder: Path, samples: Path | None = None) -> str:
-    """Which events trained and measured the model in a folder; nothing without a record of its training."""
+    """Which events trained and measured the model in a folder; nothing if its words are of no known events."""
     trained = _record_and_model(folder)
-    return "" if trained is None else dataset_of(data_of(trained), samples).describe()
+    if trained is not None:
+        return dataset_of(data_of(trained), samples).describe()
+    data = data_of_contract(InputContract.load(folder / CONTRACT_FILE))
+    return "" if data is None else dataset_of(data, samples).describe(trained=False)
 
 
 def _record_and_model(folder: Path) -> TrainedModel | None:

@@ -63,9 +63,19 @@ def level1_background(events: ak.Array) -> TrainingSet:
     return TrainingSet(contract.fit_normaliser(words, weights), words, weights, quantities)
 
 
+def choosing_half(signal: ak.Array) -> ak.Array:
+    """The first half of a signal, which may choose between epochs of a training."""
+    return signal[: len(signal) // 2]
+
+
+def measuring_half(signal: ak.Array) -> ak.Array:
+    """The second half of a signal, which scores are measured on."""
+    return signal[len(signal) // 2 :]
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Background events that were not trained on, and the signals, each with the firmware's integer scores (n,)."""
+    """Background and halves of signals that neither trained nor chose, with the firmware's integer scores (n,)."""
 
     background: ak.Array
     weights: FloatArray
@@ -88,7 +98,7 @@ def score_samples(run: Run, contract: InputContract) -> Scored:
         return emulator(encode(contract, events))[:, 0]
 
     background = read_sample(run, BACKGROUND)
-    signals = {name: read_sample(run, name) for name in signal_names(run)}
+    signals = {name: measuring_half(read_sample(run, name)) for name in signal_names(run)}
     return Scored(
         background=background,
         weights=ak.to_numpy(background["weight"]).astype(np.float64),

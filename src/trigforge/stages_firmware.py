@@ -32,14 +32,16 @@ from trigforge.firmware.rtl import (
 from trigforge.firmware.synthesis import estimate
 from trigforge.fixed import IntArray
 from trigforge.hardware import Hardware, certify_hardware, cover, required_levels
-from trigforge.models.recipe import find_recipe
-from trigforge.models.train import train
+from trigforge.models.architectures import TrainingSet
+from trigforge.models.recipe import Recipe, find_recipe
+from trigforge.models.train import Aim, train
 from trigforge.models.trained import TrainedModel, load_trained
 from trigforge.pipeline import Run
 from trigforge.results import FirmwareSummary
 from trigforge.samples import (
     BACKGROUND,
     TRAINING,
+    choosing_half,
     encode,
     level1_background,
     load_program,
@@ -53,7 +55,7 @@ from trigforge.sim.collisions.frozen import require_run_samples
 from trigforge.sim.cosim import LEVELS, LevelResult, Vectors, compare, find_simulator
 from trigforge.sim.cosim.certify import Subject, native_emulator
 from trigforge.sim.cosim.vectors import contract_vectors
-from trigforge.training import FLOAT_FOLDER, float_twin
+from trigforge.training import FLOAT_FOLDER, chooser, float_twin
 from trigforge.ui import Update
 from trigforge.value import write_atomic
 from trigforge.verification import require_agreement
@@ -96,7 +98,8 @@ def make_model(run: Run, update: Update) -> str:
     recipe = find_recipe(run.config.project.recipe)
     background = level1_background(read_sample(run, TRAINING))
     twin = load_trained(run.path(*TWIN))
-    trained = train(recipe, background, update, folder=run.path("model"), twin=twin, replace=True).model
+    aim = _aim(run, recipe, background)
+    trained = train(recipe, background, update, aim, run.path("model"), twin=twin, replace=True).model
     trained.save(run.path("model"))
     record = trained.record
     return f"{recipe.name}: {record.parameters} parameters, {record.ebops} EBOPs, loss {record.epochs[-1].loss:.3f}"
@@ -106,8 +109,15 @@ def make_twin(run: Run, update: Update) -> str:
     """Train the same network in floating point, to compare with."""
     recipe = float_twin(find_recipe(run.config.project.recipe))
     background = level1_background(read_sample(run, TRAINING))
-    twin = train(recipe, background, update, folder=run.path(*TWIN), replace=True).model.save(run.path(*TWIN))
+    aim = _aim(run, recipe, background)
+    twin = train(recipe, background, update, aim, run.path(*TWIN), replace=True).model.save(run.path(*TWIN))
     return f"{recipe.name} in floating point: loss {twin.record.epochs[-1].loss:.3f}"
+
+
+def _aim(run: Run, recipe: Recipe, background: TrainingSet) -> Aim:
+    """That of 'trigforge train': halves of the signals that are not measured on choose the epoch."""
+    signals = {name: encode(background.contract, choosing_half(read_sample(run, name))) for name in signal_names(run)}
+    return Aim(*chooser(recipe, background, signals))
 
 
 def make_program(run: Run, update: Update) -> str:
