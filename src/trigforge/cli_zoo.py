@@ -88,7 +88,7 @@ def card(project: Path, samples: Path | None, out: Path | None, as_json: bool) -
         estimates = compare_estimates(subject, build / CACHE)
         update(0.6, "scores")
         contract = InputContract.load(project / CONTRACT_FILE)
-        comparison = measure_folder(project, samples) or measure_firmware(build, program, contract, samples)
+        comparison = measure_folder(project, samples, build) or measure_firmware(build, program, contract, samples)
         data = describe_data(project, samples)
         made = make_card(project, data, comparison, estimates)
     made.save(project / CARD_FILE)

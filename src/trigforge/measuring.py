@@ -31,10 +31,11 @@ LATENT: Final = ("latent_mean", "latent")
 """Names of the layers whose squared length is the score of the latent code alone."""
 
 
-def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | None:
+def measure_folder(folder: Path, samples: Path | None = None, build: Path | None = None) -> Comparison | None:
     """Compare the model that 'trigforge train' wrote to a folder, on events that neither trained nor chose it.
 
-    None if the folder's model has no record of a training, or not one score.
+    Emulators are compiled in `build`, default the folder itself. None if the folder's model has no record of a training,
+    or not one score.
     """
     trained = _record_and_model(folder)
     if trained is None or trained.network.outputs != 1:
@@ -42,7 +43,7 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
     dataset = dataset_of(data_of(trained), samples)
     events, contract = dataset.measured(), trained.contract
     program = program_of(trained.network, contract, project_of_folder(folder))
-    emulator = compile_emulator(program, folder)
+    emulator = compile_emulator(program, build or folder)
     scores = {
         SUBJECT: events.score_words(ScoreKind.FIRMWARE, contract, lambda words: emulator(words)[:, 0]),
         "trainer": events.score_words(ScoreKind.QUANTISED, contract, lambda words: trained(words)[:, 0]),
@@ -56,7 +57,7 @@ def measure_folder(folder: Path, samples: Path | None = None) -> Comparison | No
         scores["teacher"] = events.score_words(ScoreKind.FLOAT, contract, lambda words: teacher(words)[:, 0])
     for quantised in sorted(folder.glob(f"{POST_TRAINING}*")):
         name = f"{quantised.name.removeprefix(POST_TRAINING)} bits after training"
-        scores[name] = _post_training(quantised, events)
+        scores[name] = _post_training(quantised, events, build or quantised)
     scores |= latent_score(trained, events)
     training = dataset.training_words(contract, FOREST_EVENTS)
     scores |= member_scores(trained, folder, events, training)
@@ -118,10 +119,10 @@ def _record_and_model(folder: Path) -> TrainedModel | None:
         return None
 
 
-def _post_training(folder: Path, events: Events) -> ScoreArrays:
+def _post_training(folder: Path, events: Events, build: Path) -> ScoreArrays:
     """The firmware score of a float network that was quantised after its training."""
     twin = load_trained(folder)
-    emulator = compile_emulator(program_of(twin.network, twin.contract, project_of_folder(folder)), folder)
+    emulator = compile_emulator(program_of(twin.network, twin.contract, project_of_folder(folder)), build)
     return events.score_words(ScoreKind.QUANTISED, twin.contract, lambda words: emulator(words)[:, 0])
 
 

@@ -26,7 +26,7 @@ from trigforge.firmware.synthesis.netlist import read_statistics
 from trigforge.firmware.synthesis.tools import run_tool, yosys_command
 
 PROJECTS = Path(__file__).parents[2] / "hls_projects"
-NAMES = ("vae_l1", "vicreg_l1", "calo_student", "regions_brevitas", "jets_qkeras")
+NAMES = ("vae_l1", "vae_small_l1", "vicreg_l1", "calo_student", "regions_brevitas", "jets_qkeras")
 CLOCKS_MHZ = (40, 80, 120, 160, 200, 240, 320, 360)
 PART = {Family.XCUP: "xcvu13p-flga2577-2-e", Family.XC7: "xc7vx690t-ffg1927-2"}
 OPTIONS = ("", "-dff", "-widemux 5", "-nosrl", "-nowidelut", "-nocarry")
