@@ -34,7 +34,7 @@ LATENT: Final = ("latent_mean", "latent")
 def measure_folder(folder: Path, samples: Path | None = None, build: Path | None = None) -> Comparison | None:
     """Compare the model that 'trigforge train' wrote to a folder, on events that neither trained nor chose it.
 
-    Emulators are compiled in `build`, default the folder itself. None if the folder's model has no record of a training,
+    Emulators are compiled in `build`, default the folder itself. None if the folder's model has no record of a training
     or not one score.
     """
     trained = _record_and_model(folder)
