@@ -99,11 +99,11 @@ def unsearched(
 
 def without_directed(stored: Certificate) -> Certificate:
     """The certificate of the same vectors but those that a search found."""
-    outputs = stored.levels[-1].words // stored.events
     levels = []
     for level in stored.levels:
         vectors = {kind: count for kind, count in level.vectors.items() if kind != "directed"}
-        levels.append(level.model_copy(update={"vectors": vectors, "words": sum(vectors.values()) * outputs}))
+        words = level.words * sum(vectors.values()) // sum(level.vectors.values())
+        levels.append(level.model_copy(update={"vectors": vectors, "words": words}))
     vectors = {kind: count for kind, count in stored.vectors.items() if kind != "directed"}
     return stored.model_copy(update={"levels": tuple(levels), "vectors": vectors})
 
