@@ -32,10 +32,11 @@ from trigforge.sim.coverage import Bins, bins_of
 from trigforge.verification import CERTIFICATE_FILE, FRAMEWORK_FILE, REQUIRED
 
 PROJECTS = Path(__file__).parents[1] / "hls_projects"
-NAMES = ("calo_student", "jets_qkeras", "regions_brevitas", "vae_l1", "vae_small_l1", "vicreg_l1")
+NAMES = ("calo_student", "jets_qkeras", "nae_jets", "regions_brevitas", "vae_l1", "vae_small_l1", "vicreg_l1")
 FRAMEWORK_LEVELS = {
     "calo_student": ["framework_vs_program", "source_vs_csim"],
     "jets_qkeras": ["framework_vs_program"],
+    "nae_jets": ["source_vs_csim"],
     "regions_brevitas": ["framework_vs_program", "source_vs_csim"],
     "vae_l1": ["source_vs_csim"],
     "vae_small_l1": ["source_vs_csim"],
