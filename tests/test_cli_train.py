@@ -23,12 +23,13 @@ from trigforge.firmware.project import Project
 from trigforge.models.architectures import normalised
 from trigforge.models.architectures.base import Floats
 from trigforge.models.metrics import Comparison
+from trigforge.models.recipe import find_recipe
 from trigforge.models.settings import Data
 from trigforge.models.trained import load_trained
 from trigforge.notation import with_error
 from trigforge.plots.style import title_of
 from trigforge.sim.collisions.frozen import FROZEN
-from trigforge.training import Front, Monitor, program_of, project_of_folder
+from trigforge.training import Front, Monitor, chooser, program_of, project_of_folder
 
 RECIPE = """
 name = "tiny"
@@ -225,3 +226,12 @@ def test_the_merit_is_the_mean_efficiency_above_the_background() -> None:
     expected = np.mean(normalised(background.contract, loud)[:, 0] > eleventh) / 2
     assert merit.fpr == 2e-3
     assert merit(leading) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_signal_without_events_chooses_nothing() -> None:
+    background, recipe = toy_background(100), find_recipe("vae_l1")
+    assert chooser(recipe, background, {"none": background.words[:0]}) == (None, "validation loss")
+    monitor, label = chooser(recipe, background, {"none": background.words[:0], "some": background.words[:5]})
+    assert monitor is not None
+    assert set(monitor.signals) == {"some"}
+    assert label.endswith("mean of some")

@@ -95,10 +95,12 @@ class Monitor:
 def chooser(recipe: Recipe, background: TrainingSet, signals: Mapping[str, IntArray]) -> tuple[Monitor | None, str]:
     """The judge of a recipe's epochs, held-out background against signals, and what it is.
 
-    None, and the validation loss, without signals, for a network that makes no score and where the last epoch is asked.
+    None, and the validation loss, without a signal that has events, for a network that makes no score and where the
+    last epoch is asked.
     """
     if recipe.training.choice is Choice.LAST:
         return None, "later epoch"
+    signals = {name: words for name, words in signals.items() if len(words)}
     if not signals or not recipe.architecture.scores:
         return None, "validation loss"
     held_out = background[int(len(background) * (1 - recipe.training.validation)) :]
