@@ -227,7 +227,10 @@ def test_the_command_writes_the_certificate_and_refuses_a_stored_one_of_somethin
         (("{dir}",), "PROJECT must be the folder of a project.toml, but {dir} has none"),
         (("{dir}/small/project.toml",), "PROJECT must be the folder of a project.toml that names its model file, not"),
         (("{dir}/run",), "PROJECT must be the folder of a project.toml; verify the run with --out {dir}/run"),
-        (("{dir}/recipe",), "project 'recipe' must name a model file to be converted alone; its recipe 'vae_l1' is"),
+        (
+            ("{dir}/recipe",),
+            "project 'recipe' must name a model file to be converted alone; its recipe 'vae_small_l1' is",
+        ),
         (
             ("{dir}/small", "--simulator", "ghdl"),
             "--simulator must read verilog, as verilator or icarus does, not 'ghdl'",
